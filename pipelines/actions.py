@@ -1,0 +1,183 @@
+"""Everything a call can ask of its driver, as frozen values. Actions carry no audio of the caller: the driver fetches it with
+`Call.span(first, last)` in 16 kHz media samples."""
+
+import msgspec
+
+
+class Action(msgspec.Struct, frozen=True, tag_field="action", tag=True, omit_defaults=True):
+    """Base of all actions."""
+
+
+# ---- to the models
+
+
+class AnalyzeWindow(Action):
+    """Run voice activity over media samples [first, last); answered by `WindowAnalyzed`."""
+
+    first: int
+    last: int
+
+
+class Transcribe(Action):
+    """Recognise media samples [first, last); answered by `TranscriptReady` or `ModelFailed("stt", request)`.
+
+    `final`: the utterance has ended (a final goes before any partial, and is never dropped; a newer partial replaces an older one).
+    `language`: fixed language, or "" to detect among the agent's. `attempt`: 0 first try, 1 retry, 2 the configured fallback.
+    """
+
+    request: int
+    first: int
+    last: int
+    final: bool
+    language: str = ""
+    attempt: int = 0
+
+
+class StartReply(Action):
+    """Let the agent answer `text`, said by the caller in `language`; answered by `ReplyDelta`... and `ReplyFinished`."""
+
+    reply: int
+    text: str
+    language: str
+    attempt: int = 0
+
+
+class Synthesize(Action):
+    """Speak `text` in `language`; answered by `SpeechSynthesized` or `ModelFailed("tts", chunk, reply=reply)`."""
+
+    reply: int
+    chunk: int
+    text: str
+    language: str
+    attempt: int = 0
+
+
+class CancelReply(Action):
+    """Stop whatever still produces `reply` (agent, tools that can be stopped, synthesis)."""
+
+    reply: int
+
+
+class Remember(Action):
+    """What the caller really heard of `reply`: the agent's memory of that reply becomes exactly `text` ("" removes it)."""
+
+    reply: int
+    text: str
+
+
+# ---- to the carrier
+
+
+class SendMedia(Action):
+    """One frame of agent audio in the outbound format, to be sent now."""
+
+    payload: bytes
+
+
+class SendMark(Action):
+    """A position echo: the carrier returns `name` when all media before it was played."""
+
+    name: str
+
+
+class ClearMedia(Action):
+    """Flush what the carrier has buffered."""
+
+
+class SendDigits(Action):
+    """Send DTMF."""
+
+    digits: str
+
+
+class Transfer(Action):
+    """Hand the call to `number`; our part ends."""
+
+    number: str
+
+
+class HangUp(Action):
+    """End the call. `reason` as in `CallEnded`."""
+
+    reason: str
+
+
+# ---- time
+
+
+class SetDeadline(Action):
+    """Deliver `DeadlineReached(name)` at call time `at` (microseconds); replaces an earlier deadline of that name."""
+
+    name: str
+    at: int
+
+
+class CancelDeadline(Action):
+    """Forget the deadline `name`, if it is set."""
+
+    name: str
+
+
+# ---- for those who watch
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One finished turn, as `transcript.json` keeps it. Times are seconds of the call.
+
+    `heard`: of an agent's turn, the words the caller heard; of a caller's turn, the same as `text`.
+    `gap`: for an agent's turn that answers the caller, seconds from his last word to the first sound in his ear, else None.
+    `parts`: what the gap is made of, in seconds, in order; they add up to `gap`.
+    """
+
+    party: str
+    text: str
+    heard: str
+    start: float
+    end: float
+    gap: float | None = None
+    parts: dict[str, float] = {}
+    language: str = ""
+    interrupted: bool = False
+
+
+class CaptionUpdated(Action):
+    """The caller's words so far, while he speaks: `committed` will not change before the final transcript, `tentative` may."""
+
+    committed: str
+    tentative: str
+
+
+class TurnTaken(Action):
+    """A turn is complete."""
+
+    turn: Turn
+
+
+class Observed(Action):
+    """A fact worth counting, with no words and no numbers of the caller: "speech_started", "speech_stopped", "barge_in",
+    "backchannel", "false_interruption", "window_gap", "filler", "model_retry", "model_fallback", "apology", "turn_limit" ...
+    `value`: seconds or a count, where the fact has one."""
+
+    fact: str
+    value: float = 0.0
+
+
+AnyAction = (
+    AnalyzeWindow
+    | Transcribe
+    | StartReply
+    | Synthesize
+    | CancelReply
+    | Remember
+    | SendMedia
+    | SendMark
+    | ClearMedia
+    | SendDigits
+    | Transfer
+    | HangUp
+    | SetDeadline
+    | CancelDeadline
+    | CaptionUpdated
+    | TurnTaken
+    | Observed
+)

@@ -1,0 +1,78 @@
+"""What a model must be able to do to take part in a call. One adapter file per model kind in `pipelines/adapters/<port>/<kind>.py`.
+
+Audio into a port is float32, mono, 16 kHz, range [-1, 1], shape (n,). Every method blocks and is called on a worker thread;
+the `Agent` alone is asynchronous, because it talks to services. Adapters raise `ModelError`.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.events import Event
+
+Audio = NDArray[np.float32]
+
+
+class VoiceActivity(Protocol):
+    """Frame-wise speech detector, batched across calls; all state is the caller's to keep."""
+
+    window: int
+    """Samples of one window (512 for Silero at 16 kHz)."""
+
+    def initial_state(self) -> NDArray[np.float32]:
+        """State of a call that has heard nothing."""
+        ...
+
+    def analyze(self, windows: Sequence[Audio], states: Sequence[NDArray[np.float32]]) -> tuple[list[float], list[NDArray[np.float32]]]:
+        """One window of each of n calls, with their states: (probabilities of speech 0..1, new states)."""
+        ...
+
+
+class Denoiser(Protocol):
+    """Streaming noise suppression; state is kept by the caller, delay is constant."""
+
+    delay: int
+    """Samples by which the output lags the input."""
+
+    def initial_state(self) -> object: ...
+
+    def denoise(self, audio: Audio, state: object) -> tuple[Audio, object]:
+        """Same number of samples out as in, delayed by `delay`."""
+        ...
+
+
+class Transcript(msgspec.Struct, frozen=True):
+    text: str
+    language: str
+    p_language: float = 1.0
+
+
+class SpeechToText(Protocol):
+    def transcribe(self, audio: Audio, *, languages: Sequence[str], final: bool, hot_words: str = "") -> Transcript:
+        """Words in `audio`. One language given: that one; several: the likeliest of them. No words: text ""."""
+        ...
+
+
+class TextToSpeech(Protocol):
+    sample_rate: int
+    """Hz of what `synthesize` yields."""
+
+    def synthesize(self, text: str) -> Iterator[Audio]:
+        """Audio of `text`, in pieces as they are ready, at `sample_rate`."""
+        ...
+
+
+class Agent(Protocol):
+    """The mind of one call; holds its memory. `reply` yields ReplyDelta, ToolStarted, ToolFinished, HangUpRequested,
+    TransferRequested, DigitsRequested (with the reply's number) and returns when the reply is complete; it raises ModelError
+    when the model fails. Cancelling the iteration stops the work."""
+
+    def reply(self, reply: int, text: str, language: str) -> AsyncIterator[Event]: ...
+
+    def remember(self, reply: int, text: str) -> None:
+        """The caller heard exactly `text` of `reply`: memory of that reply becomes this. Also used for words that the call
+        said without the agent (greeting, prompts). "" forgets the reply's words (what tools did stays)."""
+        ...

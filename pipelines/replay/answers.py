@@ -1,0 +1,180 @@
+"""Who answers a call in virtual time: real models behind their ports, or what was recorded.
+
+By default the agent's part is taken from the recording, so that a run differs from it by hearing and turn-taking alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from difflib import SequenceMatcher
+from typing import Protocol
+
+import msgspec
+
+from pipelines import actions as do
+from pipelines import events as ev
+from pipelines.errors import ModelError
+from pipelines.models.ports import Audio, SpeechToText, Transcript, VoiceActivity
+from pipelines.replay.dump import Dump
+from pipelines.units import MS
+
+Speak = Callable[[do.Synthesize], Iterable[bytes]]
+"""Speaks a chunk: pieces of audio in the call's outbound format."""
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Microseconds that each kind of answer takes when runs are not timed: the same run gives the same decisions."""
+
+    window: int = 5 * MS
+    transcript: int = 300 * MS
+    token: int = 300 * MS
+    sound: int = 100 * MS
+
+
+class _Stopwatch:
+    """Time of real work, or a fixed one. `clock` counts microseconds, None for fixed."""
+
+    def __init__(self, clock: Callable[[], int] | None) -> None:
+        self._clock = clock
+
+    def start(self) -> int:
+        return self._clock() if self._clock else 0
+
+    def since(self, start: int, fixed: int) -> int:
+        return self._clock() - start if self._clock else fixed
+
+
+class AgentPart(Protocol):
+    """The agent of a run: `reply` and `remember` as in `Answers`."""
+
+    def reply(self, action: do.StartReply) -> Iterable[tuple[int, ev.Event]]: ...
+
+    def remember(self, action: do.Remember) -> None: ...
+
+
+class RecordedAgent:
+    """Says what the recorded agent said, at the pace at which it said it.
+
+    Which of its replies: the one whose question is most like what was heard now, of those not yet used if there are
+    any; with none alike, the oldest.
+    """
+
+    def __init__(self, dump: Dump) -> None:
+        by_number: dict[int, _RecordedReply] = {}
+        for step in dump.steps:
+            number = getattr(step.event, "reply", None)
+            if number in by_number and isinstance(step.event, _OF_AGENT):
+                reply = by_number[number]
+                reply.events.append((step.at - reply.at, step.event))
+            for action in step.actions:
+                if isinstance(action, do.StartReply):
+                    by_number[action.reply] = _RecordedReply(step.at, action.text)
+        self._replies = [reply for reply in by_number.values() if reply.events]
+
+    def reply(self, action: do.StartReply) -> Iterator[tuple[int, ev.Event]]:
+        if not self._replies:
+            return
+        best = max(self._replies, key=lambda reply: (not reply.used, _likeness(reply.question, action.text), -reply.at))
+        best.used = True
+        for took, event in best.events:
+            yield took, msgspec.structs.replace(event, reply=action.reply)
+
+    def remember(self, action: do.Remember) -> None:
+        """A recording does not change its mind."""
+
+
+_OF_AGENT = (
+    ev.ReplyDelta,
+    ev.ToolStarted,
+    ev.ToolFinished,
+    ev.HangUpRequested,
+    ev.TransferRequested,
+    ev.DigitsRequested,
+)
+
+
+class _RecordedReply:
+    def __init__(self, at: int, question: str) -> None:
+        self.at, self.question = at, question
+        self.events: list[tuple[int, ev.Event]] = []
+        self.used = False
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, one.lower().split(), other.lower().split(), autojunk=False).ratio()
+
+
+def recorded_speech(dump: Dump) -> dict[str, list[tuple[int, bytes]]]:
+    """Audio of every chunk that was synthesized to its end, by its text: (microseconds since the request, piece)."""
+    asked: dict[tuple[int, int], tuple[int, str]] = {}
+    pieces: dict[tuple[int, int], list[tuple[int, bytes]]] = {}
+    whole: dict[str, list[tuple[int, bytes]]] = {}
+    for step in dump.steps:
+        event = step.event
+        if isinstance(event, ev.SpeechSynthesized) and (event.reply, event.chunk) in asked:
+            key = (event.reply, event.chunk)
+            at, text = asked[key]
+            pieces.setdefault(key, []).append((step.at - at, event.audio))
+            if event.last:
+                whole[text] = pieces[key]
+        for action in step.actions:
+            if isinstance(action, do.Synthesize):
+                asked[action.reply, action.chunk] = step.at, action.text
+    return whole
+
+
+class ModelAnswers:
+    """`Answers` by real models. Speech that was recorded is taken from the recording; the rest is spoken by `speak`."""
+
+    def __init__(
+        self,
+        voice_activity: VoiceActivity,
+        speech_to_text: SpeechToText,
+        agent: AgentPart,
+        languages: tuple[str, ...],
+        *,
+        speak: Speak | None = None,
+        spoken: dict[str, list[tuple[int, bytes]]] | None = None,
+        clock: Callable[[], int] | None = None,
+        latency: Latency | None = None,
+        hot_words: str = "",
+    ) -> None:
+        """`clock`: counts real microseconds, to give every answer the time that it really took; None: `latency`."""
+        self._voice_activity = voice_activity
+        self._state = voice_activity.initial_state()
+        self._speech_to_text = speech_to_text
+        self._agent = agent
+        self._languages = languages
+        self._speak = speak
+        self._spoken = spoken or {}
+        self._stopwatch = _Stopwatch(clock)
+        self._latency = latency or Latency()
+        self._hot_words = hot_words
+
+    def analyze(self, action: do.AnalyzeWindow, audio: Audio) -> tuple[int, float]:
+        start = self._stopwatch.start()
+        (p_speech,), (self._state,) = self._voice_activity.analyze([audio], [self._state])
+        return self._stopwatch.since(start, self._latency.window), p_speech
+
+    def transcribe(self, action: do.Transcribe, audio: Audio) -> tuple[int, Transcript]:
+        start = self._stopwatch.start()
+        languages = (action.language,) if action.language else self._languages
+        said = self._speech_to_text.transcribe(
+            audio, languages=languages, final=action.final, hot_words=self._hot_words
+        )
+        return self._stopwatch.since(start, self._latency.transcript), said
+
+    def reply(self, action: do.StartReply) -> Iterable[tuple[int, ev.Event]]:
+        return self._agent.reply(action)
+
+    def synthesize(self, action: do.Synthesize) -> Iterator[tuple[int, bytes]]:
+        recorded = self._spoken.get(action.text)
+        if recorded is not None:
+            yield from recorded
+            return
+        if self._speak is None:
+            raise ModelError("the recording has no audio for this text: choose a voice")
+        start = self._stopwatch.start()
+        for audio in self._speak(action):
+            yield self._stopwatch.since(start, self._latency.sound), audio
+
+    def remember(self, action: do.Remember) -> None:
+        self._agent.remember(action)

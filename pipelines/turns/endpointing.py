@@ -1,0 +1,44 @@
+"""How long a silence must last before the caller is taken to be done: a pure function of what he said."""
+
+import re
+
+from pipelines.turns.policy import CallSettings
+
+# A turn that ends in one of these is going on: the caller is looking for the rest.
+_UNFINISHED = {
+    "en": {
+        "a", "an", "and", "at", "because", "but", "for", "from", "i", "if", "in", "is", "it's", "like", "my", "of", "on", "or",
+        "so", "that", "the", "then", "to", "um", "uh", "well", "with", "i'm", "the", "your", "next",
+    },
+    "fr": {
+        "a", "alors", "au", "aux", "avec", "c'est", "ce", "dans", "de", "des", "donc", "du", "en", "est", "et", "euh", "je",
+        "la", "le", "les", "mais", "mon", "ma", "ou", "par", "parce", "pour", "que", "qui", "si", "sur", "un", "une", "à",
+    },
+}  # fmt: skip
+# Whole answers that need no waiting.
+_COMPLETE = {
+    "en": {"yes", "no", "yeah", "yep", "nope", "ok", "okay", "sure", "thanks", "thank you", "goodbye", "bye", "yes please", "no thank you", "no thanks"},
+    "fr": {"oui", "non", "d'accord", "ok", "merci", "au revoir", "oui merci", "non merci", "oui s'il vous plaît", "bien sûr"},
+}  # fmt: skip
+_DICTATED = re.compile(r"(?<!\d)(?:\d[\s.,-]*){3,9}$")  # part of a phone number, not a year or an hour
+_WORD = re.compile(r"[\w'’-]+")
+
+
+def silence_wanted(text: str, language: str, settings: CallSettings) -> int:
+    """Microseconds of silence, counted from the caller's last word, after which he has finished.
+
+    Sure (a question, a known short answer): `endpoint_sure_us`. Unsure (ends in a conjunction, a hesitation, or inside a
+    dictated number): `endpoint_unsure_us`. Otherwise `endpoint_us`.
+    """
+    stripped = text.strip().lower().replace("’", "'")
+    words = _WORD.findall(stripped)
+    if not words:
+        return settings.endpoint_us
+    if stripped.endswith(("...", "…", ",", "-")) or words[-1] in _UNFINISHED.get(language, ()):
+        return settings.endpoint_unsure_us
+    bare = stripped.rstrip(" .!?")
+    if stripped.endswith("?") or " ".join(words) in _COMPLETE.get(language, ()):
+        return settings.endpoint_sure_us
+    if _DICTATED.search(bare):
+        return settings.endpoint_unsure_us
+    return settings.endpoint_us

@@ -1,0 +1,187 @@
+"""The caller's turn in progress: its stretches of speech, their transcripts, and whether he is taken to be done.
+
+A turn is one or more segments, each recognised as a whole. A pause asks for the final transcript of its segment at once; if the
+caller goes on before his turn is taken, the segment grows and is recognised again, so the words do not depend on where he breathed.
+Only speech longer than `segment_us` is cut, at its quietest window.
+"""
+
+from pipelines.actions import Action, CancelDeadline, CaptionUpdated, SetDeadline, Transcribe
+from pipelines.events import TranscriptReady
+from pipelines.turns.endpointing import silence_wanted
+from pipelines.turns.policy import CallSettings
+from pipelines.turns.transcript import Agreement
+from pipelines.units import ms_to_samples, us_to_samples
+
+ENDPOINT = "endpoint"
+_TAIL = ms_to_samples(128)  # of the pause, given to the recogniser with the words
+_QUIET = ms_to_samples(3_000)  # the end of an overlong segment in which its quietest window is looked for
+_SHORT = ms_to_samples(1_200)  # too little to tell the language by
+
+
+class _Segment:
+    __slots__ = ("attempt", "first", "last", "request", "text")
+
+    def __init__(self, first: int) -> None:
+        self.first, self.last = first, first
+        self.request = -1
+        self.attempt = 0
+        self.text: str | None = None
+
+
+class Hearing:
+    """Everything known of what the caller is saying. Samples are media samples, `at` is call time in microseconds."""
+
+    def __init__(self, settings: CallSettings) -> None:
+        self._settings = settings
+        self._preroll = us_to_samples(settings.preroll_us)
+        self._segment_limit = us_to_samples(settings.segment_us)
+        self._requests = 0
+        self.language = settings.languages[0]
+        self._language_known = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the turn: it was taken, or it was no turn."""
+        self._segments: list[_Segment] = []
+        self._agreement = Agreement()
+        self._partial = -1  # request of the partial under way
+        self._partial_at = 0
+        self._quietest = (2.0, 0)
+        self.speaking = False
+        self.started_at = 0
+        self.ended_at = 0
+        """Call time of the caller's last word so far."""
+        self.endpoint_at: int | None = None
+        """Call time at which the turn may be taken; None while he speaks or while the words are not known."""
+        self._passed = False
+        self._forced = False
+
+    # ---- speech
+
+    def begin(self, first: int, said_at: int, at: int) -> list[Action]:
+        """Speech starts (again) at media sample `first`, said at call time `said_at`."""
+        self.speaking = True
+        self.endpoint_at, self._passed = None, False
+        self._partial_at = at
+        last = self._segments[-1] if self._segments else None
+        if last is None:
+            self.started_at = said_at
+        if last is not None and first - last.first < self._segment_limit:
+            last.text, last.request, last.attempt = None, -1, 0
+        else:
+            self._open(max(first - self._preroll, last.last if last else 0))
+        return [CancelDeadline(ENDPOINT)] if last is not None else []
+
+    def _open(self, first: int) -> None:
+        self._segments.append(_Segment(first))
+        self._agreement = Agreement()
+        self._partial = -1
+        self._quietest = (2.0, first)
+
+    def continue_to(self, end: int, p_speech: float, at: int) -> list[Action]:
+        """The caller is still speaking at media sample `end`: a partial may be due, an overlong segment is cut."""
+        segment = self._segments[-1]
+        length = end - segment.first
+        if length > self._segment_limit - _QUIET and p_speech < self._quietest[0]:
+            self._quietest = (p_speech, end)
+        if length > self._segment_limit:
+            segment.last = self._quietest[1]
+            actions = [self._final(segment)]
+            self._open(segment.last)
+            return actions
+        if self._partial < 0 and at - self._partial_at >= self._settings.partial_every_us:
+            self._partial, self._partial_at = self._next_request(), at
+            return [Transcribe(self._partial, segment.first, end, False, self._language_for(length))]
+        return []
+
+    def pause(self, last: int, said_at: int, end: int) -> list[Action]:
+        """Speech stopped at media sample `last`, said at call time `said_at`; audio up to `end` is there."""
+        self.speaking = False
+        self.ended_at = said_at
+        segment = self._segments[-1]
+        segment.last = max(min(last + _TAIL, end), segment.first + 1)
+        return [self._final(segment)]
+
+    def _final(self, segment: _Segment) -> Transcribe:
+        segment.request, segment.text = self._next_request(), None
+        language = self._language_for(segment.last - segment.first)
+        return Transcribe(segment.request, segment.first, segment.last, True, language, segment.attempt)
+
+    def _next_request(self) -> int:
+        self._requests += 1
+        return self._requests
+
+    def _language_for(self, length: int) -> str:
+        if len(self._settings.languages) == 1:
+            return self._settings.languages[0]
+        return self.language if self._language_known and length < self._preroll + _SHORT else ""
+
+    # ---- words
+
+    def transcribed(self, event: TranscriptReady) -> list[Action]:
+        """A transcript came. Stale ones (the caller went on, the turn was taken) are dropped by their number."""
+        if event.request == self._partial:
+            self._partial = -1
+            self._agreement.update(event.text)
+            before = " ".join(s.text for s in self._segments[:-1] if s.text)
+            committed = " ".join(filter(None, (before, *self._agreement.committed)))
+            return [CaptionUpdated(committed, " ".join(self._agreement.tentative))]
+        segment = next((s for s in self._segments if s.request == event.request), None)
+        if segment is None:
+            return []
+        segment.text = event.text.strip()
+        if segment.text and event.language in self._settings.languages:
+            self.language, self._language_known = event.language, True
+        if self.speaking or not self.known:
+            return []
+        wanted = 0 if self._forced else silence_wanted(self.text, self.language, self._settings)
+        self.endpoint_at = self.ended_at + wanted
+        self._passed = False
+        return [SetDeadline(ENDPOINT, self.endpoint_at)]
+
+    def retry(self, request: int) -> list[Action] | None:
+        """A transcript failed: ask again, or None when all attempts are used up. [] if nobody waits for it."""
+        if request == self._partial:
+            self._partial = -1
+            return []
+        segment = next((s for s in self._segments if s.request == request), None)
+        if segment is None:
+            return []
+        segment.attempt += 1
+        if segment.attempt >= self._settings.stt_attempts:
+            return None
+        return [self._final(segment)]
+
+    @property
+    def known(self) -> bool:
+        """Whether every segment has its final transcript."""
+        return bool(self._segments) and all(s.text is not None for s in self._segments)
+
+    @property
+    def text(self) -> str:
+        return " ".join(s.text for s in self._segments if s.text)
+
+    @property
+    def open(self) -> bool:
+        """Whether a turn is in progress: something was said that has not been answered or dismissed."""
+        return bool(self._segments)
+
+    # ---- the end of the turn
+
+    def endpoint_reached(self) -> None:
+        """The silence that was wanted has passed."""
+        self._passed = self.endpoint_at is not None
+
+    def force(self) -> list[Action]:
+        """Take the turn as soon as its words are known, whatever silence was wanted."""
+        self._forced = True
+        if not self.known or self.speaking:
+            return []
+        self.endpoint_at = self.ended_at
+        self._passed = True
+        return [CancelDeadline(ENDPOINT)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the turn can be taken."""
+        return self._passed and self.known and not self.speaking

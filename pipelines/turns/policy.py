@@ -1,0 +1,72 @@
+"""Every number and phrase that decides how a call behaves, as one frozen value that travels with the dump."""
+
+import msgspec
+
+from pipelines.units import MS, SECOND
+
+
+class Phrases(msgspec.Struct, frozen=True):
+    """What the call says without asking the agent, in one language."""
+
+    greeting: str
+    prompt: str
+    goodbye: str
+    apology: str
+    fillers: tuple[str, ...]
+
+
+class CallSettings(msgspec.Struct, frozen=True):
+    """How one call behaves. Times in microseconds of call time, probabilities 0 to 1."""
+
+    languages: tuple[str, ...] = ("en",)
+    phrases: dict[str, Phrases] = {}
+    transfer_number: str = ""
+
+    echo: bool = False
+    """A line test: the caller hears himself; no model but voice activity takes part."""
+    analyze: bool = True
+    """Run voice activity at all."""
+
+    # hearing
+    speech_on: float = 0.5
+    speech_off: float = 0.35
+    min_speech_us: int = 64 * MS
+    min_silence_us: int = 192 * MS
+    preroll_us: int = 320 * MS
+    """Audio before the first speech window that is transcribed with it: soft first consonants."""
+    partial_every_us: int = 1_000 * MS
+    segment_us: int = 14 * SECOND
+    """Longest stretch given to the recogniser at once."""
+    turn_limit_us: int = 40 * SECOND
+    """A caller who never stops is answered after this long."""
+
+    # taking turns
+    endpoint_us: int = 480 * MS
+    endpoint_sure_us: int = 320 * MS
+    endpoint_unsure_us: int = 1_200 * MS
+    interruption_us: int = 240 * MS
+    """A caller still speaking over the agent this long after voice activity fired interrupts."""
+    digits_gap_us: int = 1_500 * MS
+
+    # speaking
+    lead_us: int = 160 * MS
+    mark_every_us: int = 200 * MS
+    """0 on a wire without marks."""
+    mark_grace_us: int = 500 * MS
+    """How long after the ear should have played everything its last mark is waited for."""
+    chunks_ahead: int = 2
+    filler_after_us: int = 0
+    """From a tool's start to a filler, if nothing is being said; a slow reply without a tool waits `filler_slow_us`."""
+    filler_slow_us: int = 2_000 * MS
+    filler_again_us: int = 4_000 * MS
+
+    # limits
+    silence_prompt_us: int = 8 * SECOND
+    silence_hangup_us: int = 20 * SECOND
+    max_call_us: int = 600 * SECOND
+    vad_failures: int = 30
+    """Windows in a row that voice activity may fail before the call apologises."""
+    stt_attempts: int = 2
+    agent_attempts: int = 2
+    tts_attempts: int = 2
+    """Tries of each model before the call apologises: first, retry, and a third where a fallback is configured."""

@@ -1,0 +1,144 @@
+"""The agent's turn in production: text comes in, chunks go to synthesis a few ahead of the ear, audio comes back in any order
+and leaves in the right one, and at any moment it can say which words the caller has heard."""
+
+from pipelines.actions import Action, Synthesize
+from pipelines.audio.playout import ChunkHeard
+from pipelines.turns.heard import heard_text
+from pipelines.turns.policy import CallSettings
+from pipelines.turns.sentences import Chunker
+
+_US_PER_CHARACTER = 65_000  # speech of unknown length: about 15 characters a second
+
+
+class _Chunk:
+    __slots__ = ("attempt", "audio", "done", "filler", "requested", "text")
+
+    def __init__(self, text: str, filler: bool) -> None:
+        self.text, self.filler = text, filler
+        self.requested = False
+        self.audio: list[bytes] = []  # arrived, not yet released to playout
+        self.done = False
+        self.attempt = 0
+
+
+class Reply:
+    """One reply, known to all by its `number`. The call decides when it starts, is heard, is interrupted and ends."""
+
+    def __init__(self, number: int, language: str, settings: CallSettings, at: int, *, produced: bool) -> None:
+        """`produced`: the agent writes it (ReplyDelta...); otherwise its words are given with `say`."""
+        self.number, self.language, self.started_at = number, language, at
+        self.produced = produced
+        self.text_done = not produced
+        self.tool = ""  # the tool that runs now
+        self.asked = ""  # what the caller said, for another attempt
+        self.attempt = 0
+        self.after = ""  # "hang_up" or "transfer" once it was heard
+        self.after_value = ""
+        # marks on the way from the caller's last word to the first sound, in call time
+        self.caller_end: int | None = None
+        self.endpoint_at = 0
+        self.token_at: int | None = None
+        self.audio_at: int | None = None
+        self.ear_at: int | None = None
+        self._settings = settings
+        self._chunker = Chunker(language)
+        self._chunks: list[_Chunk] = []
+        self._released = 0  # chunks wholly handed to playout
+
+    # ---- text
+
+    def say(self, text: str, *, filler: bool = False) -> None:
+        """Words that need no chunking. A filler is heard but is no part of what the agent remembers."""
+        self._chunks.append(_Chunk(text, filler))
+
+    def add(self, delta: str) -> None:
+        for text in self._chunker.push(delta):
+            self.say(text)
+
+    def finish(self) -> None:
+        """No more text will come."""
+        for text in self._chunker.finish():
+            self.say(text)
+        self.text_done, self.tool = True, ""
+
+    # ---- synthesis
+
+    def requests(self) -> list[Action]:
+        """Chunks to synthesize now: at most `chunks_ahead` that have not wholly reached playout."""
+        actions: list[Action] = []
+        for number, chunk in enumerate(self._chunks[: self._released + self._settings.chunks_ahead]):
+            if not chunk.requested:
+                chunk.requested = True
+                actions.append(Synthesize(self.number, number, chunk.text, self.language, chunk.attempt))
+        return actions
+
+    def synthesized(self, number: int, audio: bytes, last: bool) -> None:
+        if number < len(self._chunks) and not self._chunks[number].done:
+            chunk = self._chunks[number]
+            chunk.audio.append(audio)
+            chunk.done = last
+
+    def failed(self, number: int) -> bool:
+        """A chunk could not be spoken: try again (True), or give it up (False)."""
+        chunk = self._chunks[number]
+        chunk.attempt += 1
+        if chunk.attempt < self._settings.tts_attempts and not chunk.audio:
+            chunk.requested = False
+            return True
+        chunk.done = True
+        return False
+
+    def release(self) -> list[tuple[int, bytes]]:
+        """Audio that may be queued for playout, in order: (chunk, audio)."""
+        out: list[tuple[int, bytes]] = []
+        while self._released < len(self._chunks):
+            chunk = self._chunks[self._released]
+            out += [(self._released, audio) for audio in chunk.audio]
+            chunk.audio.clear()
+            if not chunk.done:
+                break
+            self._released += 1
+        return out
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is left to be spoken at the moment, though the reply is not over: the caller hears silence."""
+        return not self.text_done and self._released == len(self._chunks)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it is with playout."""
+        return self.text_done and self._released == len(self._chunks)
+
+    @property
+    def empty(self) -> bool:
+        return not any(not c.filler for c in self._chunks)
+
+    # ---- words
+
+    @property
+    def text(self) -> str:
+        """All that was written so far, fillers left out."""
+        return " ".join(c.text for c in self._chunks if not c.filler)
+
+    def heard(self, ledger: list[ChunkHeard]) -> str:
+        """The words the caller has heard, by playout's ledger of this reply."""
+        words = []
+        for entry in ledger:
+            chunk = self._chunks[entry.chunk]
+            if chunk.filler:
+                continue
+            whole = entry.queued_us if chunk.done else max(entry.queued_us, len(chunk.text) * _US_PER_CHARACTER)
+            if chunk.done and entry.heard_us >= entry.queued_us:
+                words.append(chunk.text)
+                continue
+            part = heard_text(chunk.text, entry.heard_us, whole)
+            if part:
+                words.append(part)
+            break
+        return " ".join(words)
+
+    def unheard(self, ledger: list[ChunkHeard]) -> list[str]:
+        """Texts from the first chunk that was not wholly heard: where a reply goes on after a false interruption."""
+        whole = {e.chunk for e in ledger if e.heard_us >= e.queued_us and self._chunks[e.chunk].done}
+        return [c.text for n, c in enumerate(self._chunks) if n not in whole and not c.filler]

@@ -1,0 +1,255 @@
+"""The turn machine on the bench: what a caller would notice, and what must hold for any order of events."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines import actions as do
+from pipelines import events as ev
+from tests.helpers.bench import SETTINGS, Bench
+
+
+def test_the_greeting_is_spoken_and_the_question_answered() -> None:
+    bench = Bench(speech=((3.0, 4.5),)).run(10)
+    parties = [(t.party, t.heard) for t in bench.turns]
+    assert parties[0] == ("agent", "Hello, this is the surgery.")
+    assert parties[1] == ("caller", "What are your hours?")
+    assert parties[2][0] == "agent"
+    assert parties[2][1].startswith("We are open")
+    answer = bench.turns[2]
+    assert answer.gap is not None
+    assert abs(sum(answer.parts.values()) - answer.gap) < 0.002
+    assert 0.6 < answer.gap < 1.2
+
+
+def test_a_pause_does_not_end_the_turn() -> None:
+    bench = Bench(speech=((3.0, 4.0), (4.3, 5.5)), words=("I would like to", "I would like to book a slot.")).run(10)
+    callers = [t.text for t in bench.turns if t.party == "caller"]
+    assert callers == ["I would like to book a slot."]
+
+
+def test_an_unfinished_sentence_is_waited_for_longer() -> None:
+    done = Bench(speech=((3.0, 4.0),), words=("Tomorrow morning.",)).run(9)
+    going_on = Bench(speech=((3.0, 4.0),), words=("Tomorrow morning and",)).run(9)
+    assert going_on.when(do.StartReply)[0] - done.when(do.StartReply)[0] > 0.5
+
+
+def test_an_interruption_silences_cancels_and_cuts_memory() -> None:
+    bench = Bench(speech=((3.0, 4.0), (6.0, 8.0))).run(12)
+    assert "barge_in" in bench.facts
+    cleared = bench.when(do.ClearMedia)[0]
+    assert 6.0 < cleared < 6.4
+    cut = next(t for t in bench.turns if t.interrupted)
+    assert cut.text.startswith(cut.heard)
+    assert 0 < len(cut.heard) < len(cut.text)
+    assert do.Remember(1, cut.heard) in bench.of(do.Remember)
+
+
+def test_a_backchannel_does_not_stop_the_agent() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 5.65)), words=("What are your hours?", "Mm-hmm.")).run(14)
+    assert "backchannel" in bench.facts
+    assert not bench.of(do.ClearMedia)
+    assert not any(t.interrupted for t in bench.turns)
+
+
+def test_a_noise_that_stopped_the_agent_lets_him_go_on_where_he_was() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 6.1)), words=("What are your hours?", "")).run(16)
+    assert "false_interruption" in bench.facts
+    resumed = [t for t in bench.turns if t.party == "agent"][-1]
+    assert resumed.heard.endswith("On Saturday until noon.")
+
+
+def test_a_short_yes_in_silence_is_answered() -> None:
+    bench = Bench(speech=((3.0, 3.2),), words=("Yes.",)).run(8)
+    assert [s.text for s in bench.of(do.StartReply)] == ["Yes."]
+
+
+def test_silence_is_broken_twice_and_then_the_call_ends() -> None:
+    bench = Bench().run(60)
+    assert bench.facts.count("silence_prompt") >= 1
+    assert bench.of(do.HangUp)[0].reason == "silence"
+    assert bench.turns[-1].heard == "Goodbye."
+
+
+def test_a_caller_who_never_stops_is_answered() -> None:
+    bench = Bench(speech=((3.0, 100.0),)).run(60)
+    assert "turn_limit" in bench.facts
+    assert bench.of(do.StartReply)
+    assert bench.when(do.StartReply)[0] < 3 + SETTINGS.turn_limit_us / 1e6 + 2
+
+
+def test_the_call_has_a_longest_length() -> None:
+    bench = Bench(speech=tuple((s, s + 1.0) for s in range(3, 700, 8))).run(640)
+    assert bench.of(do.HangUp)[0].reason == "limit"
+    assert 600 <= bench.when(do.HangUp)[0] < 606
+
+
+def test_a_failing_recogniser_is_retried_then_apologised_for() -> None:
+    once = Bench(speech=((3.0, 4.0),))
+    once.fail["stt"] = 1
+    once.run(10)
+    assert once.of(do.StartReply)
+    always = Bench(speech=((3.0, 4.0),))
+    always.fail["stt"] = 99
+    always.run(14)
+    assert always.turns[-1].heard == "Sorry, something is broken."
+    assert always.of(do.HangUp)[0].reason == "failed"
+
+
+def test_a_failing_agent_is_retried_with_the_same_words() -> None:
+    bench = Bench(speech=((3.0, 4.0),))
+    bench.fail["agent"] = 1
+    bench.run(12)
+    starts = bench.of(do.StartReply)
+    assert [(s.text, s.attempt) for s in starts] == [("What are your hours?", 0), ("What are your hours?", 1)]
+    assert bench.turns[-1].heard.startswith("We are open")
+
+
+def test_a_voice_that_fails_for_good_ends_in_a_transfer() -> None:
+    bench = Bench(settings=SETTINGS.__class__(**{**_fields(SETTINGS), "transfer_number": "+15550100"}))
+    bench.fail["tts"] = 99
+    bench.run(10)
+    assert bench.of(do.Transfer) == [do.Transfer("+15550100")]
+
+
+def test_a_slow_tool_is_bridged_by_a_filler_that_is_not_remembered() -> None:
+    def reply(text: str) -> list[ev.Event | str]:
+        return [ev.ToolStarted(1, "find_slots")]
+
+    bench = Bench(speech=((3.0, 4.0),), reply=reply)
+    bench.post(8.0, ev.ReplyDelta(1, "Nine o'clock is free."))
+    bench.post(8.1, ev.ReplyFinished(1))
+    # the scripted agent of the bench would end the reply too early
+    bench.run(4.9)
+    bench._heap = [e for e in bench._heap if not (isinstance(e[2], ev.ReplyFinished) and e[0] < 8_000_000)]
+    bench.run(14)
+    assert "filler" in bench.facts
+    spoken = [s.text for s in bench.of(do.Synthesize)]
+    assert "One moment." in spoken
+    assert do.Remember(1, "Nine o'clock is free.") in bench.of(do.Remember)
+
+
+def test_hang_up_waits_until_the_goodbye_was_heard() -> None:
+    bench = Bench(speech=((3.0, 4.0),), reply=lambda text: ["Goodbye, and take care.", ev.HangUpRequested(1)]).run(10)
+    goodbye = next(t for t in bench.turns if t.heard == "Goodbye, and take care.")
+    assert goodbye.end <= bench.when(do.HangUp)[0] < goodbye.end + 0.6
+    assert bench.of(do.HangUp)[0].reason == "agent"
+
+
+def test_a_wire_without_marks_ends_its_replies_by_the_clock() -> None:
+    bench = Bench(speech=((3.0, 4.0),), marks=False).run(12)
+    assert [t.interrupted for t in bench.turns if t.party == "agent"] == [False, False]
+
+
+def test_keys_are_collected_and_given_to_the_agent_as_one() -> None:
+    bench = Bench()
+    for n, digit in enumerate("1234"):
+        bench.post(3 + n * 0.3, ev.DigitReceived(digit))
+    bench.run(9)
+    assert [s.text for s in bench.of(do.StartReply)] == ["[keypad] 1234"]
+
+
+def test_audio_that_stops_in_mid_word_ends_the_utterance() -> None:
+    bench = Bench(speech=((3.0, 60.0),)).run(4)
+    bench._media_from = 10_000_000  # no packet between 4 s and 10 s
+    bench.run(9)
+    assert "media_starved" in bench.facts
+    assert bench.of(do.StartReply)
+
+
+# ---- for any order of events
+
+_spans = st.lists(st.tuples(st.floats(0.2, 3.0), st.floats(0.05, 3.0)), max_size=6)
+_late = st.lists(
+    st.tuples(
+        st.floats(0.0, 20.0),
+        st.one_of(
+            st.builds(ev.TranscriptReady, st.integers(0, 8), st.sampled_from(["", "yes", "and then"]), st.sampled_from(["en", "fr", "xx"])),
+            st.builds(ev.ReplyDelta, st.integers(0, 6), st.sampled_from(["Hello. ", "a", ""])),
+            st.builds(ev.ReplyFinished, st.integers(0, 6)),
+            st.builds(ev.SpeechSynthesized, st.integers(0, 6), st.integers(0, 4), st.binary(max_size=900), st.booleans()),
+            st.builds(ev.ModelFailed, st.sampled_from(["stt", "agent", "tts", "vad", "transfer"]), st.integers(0, 6), st.just("x"), st.integers(0, 6)),
+            st.builds(ev.MarkReturned, st.sampled_from(["r0:10", "r1:20", "zz"]), st.booleans()),
+            st.builds(ev.DigitReceived, st.sampled_from("0123456789*#")),
+            st.builds(ev.ToolStarted, st.integers(0, 4), st.just("t")),
+            st.builds(ev.ToolFinished, st.integers(0, 4), st.just("t"), st.just(""), st.booleans()),
+            st.builds(ev.HangUpRequested, st.integers(0, 4)),
+            st.builds(ev.TransferRequested, st.integers(0, 4), st.just("+15550100")),
+            st.builds(ev.CallStarted, st.just("x"), st.just("x"), st.just(ev.AudioFormat()), st.just(ev.AudioFormat())),
+            st.builds(ev.CallEnded, st.just("caller")),
+        ),
+    ),
+    max_size=12,
+)
+
+
+def _bench(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> Bench:
+    speech, at = [], 1.0
+    for silence, length in spans:
+        speech.append((at + silence, at + silence + length))
+        at += silence + length
+    bench = Bench(speech=tuple(speech), words=("What are your hours?", "Yes.", "", "Mm.", "And"))
+    for seconds, event in late:
+        bench.post(seconds, event)
+    return bench.run(25)
+
+
+@given(_spans, _late)
+@settings(max_examples=60, deadline=None)
+def test_any_order_of_events_leaves_a_sound_call(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> None:
+    bench = _bench(spans, late)
+    ended: set[int] = set()
+    asked: set[int] = set()
+    for _, action in bench.actions:
+        match action:
+            case do.Remember(reply=reply):
+                assert reply not in ended, "a reply ends once"
+                ended.add(reply)
+            case do.Synthesize(reply=reply) | do.StartReply(reply=reply):
+                assert reply not in ended, "nothing is asked for a reply that is over"
+                asked.add(reply)
+            case _:
+                pass
+    live = asked - ended
+    assert len(live) <= 1, "never two replies live"
+    for turn in bench.turns:
+        assert turn.start <= turn.end
+        if turn.party == "agent":
+            assert turn.text.startswith(turn.heard)
+    after_end = [a for at, e, a in bench.log[_index_of_end(bench) + 1 :] if a]
+    assert not after_end, "nothing is done after the end"
+
+
+def _index_of_end(bench: Bench) -> int:
+    return next((n for n, (_, e, _) in enumerate(bench.log) if isinstance(e, ev.CallEnded)), len(bench.log))
+
+
+@given(_spans, _late)
+@settings(max_examples=30, deadline=None)
+def test_nothing_of_a_cancelled_reply_leaves_after_the_clear(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> None:
+    bench = _bench(spans, late)
+    live = -1
+    for _, action in bench.actions:
+        match action:
+            case do.Remember():
+                live = -1
+            case do.Synthesize(reply=reply):
+                live = reply
+            case do.SendMedia():
+                assert live >= 0, "audio of no reply"
+            case do.SendMark(name=name):
+                assert name.startswith(f"r{live}:")
+            case _:
+                pass
+
+
+@given(_spans, _late)
+@settings(max_examples=20, deadline=None)
+def test_same_events_same_actions(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> None:
+    bench = _bench(spans, late)
+    again = SETTINGS and bench.call.__class__(SETTINGS)
+    for at, event, actions in bench.log:
+        assert again.receive(at, event) == actions
+
+
+def _fields(struct: object) -> dict[str, object]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
