@@ -304,3 +304,7 @@ class Session:
     def _deadline(self, name: str, at: int) -> None:
         del self._timers[name]
         self.dispatch(ev.DeadlineReached(name), at)
+
+    def stop(self) -> None:
+        """The server shuts down."""
+        self._leave("shutdown")

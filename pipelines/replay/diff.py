@@ -9,6 +9,8 @@ from pipelines.events import Event
 from pipelines.replay.dump import Step
 from pipelines.units import SECOND
 
+_SHOWN = 4  # actions listed from the first that differs
+
 
 class Divergence(msgspec.Struct, frozen=True):
     """The first step that came out otherwise.
@@ -40,26 +42,26 @@ def describe(divergence: Divergence) -> str:
     """The divergence as a few lines for a person: what led to it, what was recorded, what came out now."""
     lines = [f"differs at {seconds(divergence.at)} (line {divergence.line} of events.jsonl, step {divergence.step}):"]
     for step in divergence.before:
-        lines.append(f"    {seconds(step.at)}  {brief(step.event)}")
-        lines += [f"                 -> {brief(action)}" for action in step.actions]
-    lines.append(f"  > {seconds(divergence.at)}  {brief(divergence.event)}")
+        lines.append(f"    {seconds(step.at):>10}  {brief(step.event)}")
+        lines += [f"{'':16}-> {brief(action)}" for action in step.actions]
+    lines.append(f"  > {seconds(divergence.at):>10}  {brief(divergence.event)}")
     same = divergence.action
-    lines += [f"                 -> {brief(action)}" for action in divergence.expected[:same]]
-    lines += [f"    recorded     -> {brief(action)}" for action in divergence.expected[same:] or ()]
-    if divergence.error:
-        lines.append(f"    now          !! {divergence.error}")
-    else:
-        lines += [f"    now          -> {brief(action)}" for action in divergence.got[same:]]
-        if len(divergence.got) == same:
-            lines.append("    now          -> nothing")
-    if len(divergence.expected) == same:
-        lines.insert(-1 if divergence.error else len(lines) - len(divergence.got[same:]), "    recorded     -> nothing")
+    lines += [f"{'':16}-> {brief(action)}" for action in divergence.expected[:same]]
+    lines += _listed("recorded", divergence.expected[same:])
+    lines += [f"    now         !! {divergence.error}"] if divergence.error else _listed("now", divergence.got[same:])
     return "\n".join(lines)
+
+
+def _listed(who: str, actions: Sequence[Action]) -> list[str]:
+    shown = [brief(action) for action in actions[:_SHOWN]] or ["nothing"]
+    if len(actions) > _SHOWN:
+        shown.append(f"... and {len(actions) - _SHOWN} more")
+    return [f"    {who:<12}-> {line}" for line in shown]
 
 
 def seconds(us: int) -> str:
     """Call time for people: seconds to the millisecond."""
-    return f"{us / SECOND:9.3f}s"
+    return f"{us / SECOND:.3f}s"
 
 
 def brief(value: Event | Action) -> str:

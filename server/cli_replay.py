@@ -1,0 +1,257 @@
+"""`allo replay`: recorded calls put through the machine again, to the letter or with other models.
+
+Exit status: 0 the decisions are the same (or a run with models was made), 1 they differ, 2 a dump cannot be read.
+"""
+
+import asyncio
+import json as json_
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines import actions as do
+from pipelines import events as ev
+from pipelines.errors import AlloError, DumpError
+from pipelines.frames import AudioFormat
+from pipelines.models.ports import Agent, SpeechToText, VoiceActivity
+from pipelines.replay.answers import ModelAnswers, RecordedAgent, Speak, recorded_speech
+from pipelines.replay.audio_files import caller_dump, read_caller
+from pipelines.replay.diff import Divergence, brief, describe, side_by_side
+from pipelines.replay.driver import Replayed, replay
+from pipelines.replay.dump import FOLDER_NAME, META, Dump, read_dump
+from pipelines.replay.virtual import run
+from pipelines.turns.policy import CallSettings
+from pipelines.units import SECOND
+from server.observe.listen import write_wav
+from server.observe.timeline import write_picture
+
+SAME, DIFFERS, UNREADABLE = 0, 1, 2
+
+_console = Console(highlight=False)
+
+
+class ReplayModels(msgspec.Struct, frozen=True):
+    """What `--models` takes from a server's configuration: its settings for calls, and its models, loaded."""
+
+    settings: CallSettings
+    voice_activity: VoiceActivity
+    speech_to_text: SpeechToText
+    speak: Speak
+    agent: Agent | None = None
+    hot_words: str = ""
+
+
+OpenModels = Callable[[Path | None, str, AudioFormat, bool], ReplayModels]
+"""(configuration or None for the example, the agent's name, outbound format, whether the agent is wanted) -> models."""
+
+
+def make_replay(open_models: OpenModels) -> Callable[..., None]:
+    """The typer command, with a way to load models."""
+
+    def replay_command(
+        dump: Annotated[
+            Path, typer.Argument(help="A call's folder, a folder of such folders, or with --models a sound file.")
+        ],
+        models: Annotated[bool, typer.Option("--models", help="Let the real models hear the call again.")] = False,
+        agent: Annotated[
+            bool, typer.Option("--agent", help="With --models: let the real agent answer, and use its tools.")
+        ] = False,
+        config: Annotated[
+            Path | None, typer.Option(help="With --models: take settings and models from this file.")
+        ] = None,
+        fixed: Annotated[
+            bool, typer.Option("--fixed", help="With --models: fixed answer times, so that runs repeat.")
+        ] = False,
+        listen: Annotated[Path | None, typer.Option(help="Write a WAV: caller left, agent right.")] = None,
+        picture: Annotated[Path | None, typer.Option(help="Write a PNG: both voices, turns, gaps.")] = None,
+        json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+        format: Annotated[str | None, typer.Option(help="Samples without a header are mulaw, alaw or s16le.")] = None,
+        rate: Annotated[int | None, typer.Option(help="... at 8000 or 16000 Hz.")] = None,
+        channels: Annotated[int, typer.Option(min=1, max=2, help="... in this many channels.")] = 1,
+        channel: Annotated[int | None, typer.Option(help="The caller's channel, from 0.")] = None,
+        after: Annotated[float, typer.Option(min=0, help="Seconds of silence before a sound file begins.")] = 0.0,
+    ) -> None:
+        """Run a recorded call through the machine again."""
+        try:
+            if dump.is_dir() and not (dump / META).exists():
+                raise typer.Exit(_table(dump, json))
+            if dump.is_dir():
+                recorded = read_dump(dump)
+            elif not models:
+                raise DumpError(f"{dump}: a sound file has no decisions to compare: add --models")
+            else:
+                audio_format, audio = read_caller(dump, format, rate, channel, channels)
+                recorded = caller_dump(audio_format, audio, CallSettings(), "", after_us=int(after * SECOND))
+            shown = recorded
+            if models:
+                opened = open_models(config, recorded.meta.agent, recorded.meta.outbound, agent)
+                again = bool(config) or not dump.is_dir()
+                shown = _run(recorded, opened, opened.settings if again else None, fixed)
+                _show_run(recorded, shown, json)
+            if listen is not None:
+                write_wav(shown, listen)
+            if picture is not None:
+                write_picture(shown, picture)
+        except AlloError as error:
+            _fail(str(error))
+        except OSError as error:
+            _fail(f"{error.filename}: {error.strerror}")
+        if not models:
+            raise typer.Exit(_compare(recorded, json))
+
+    return replay_command
+
+
+def _fail(reason: str) -> NoReturn:
+    Console(stderr=True, highlight=False).print(reason, markup=False, soft_wrap=True)
+    raise typer.Exit(UNREADABLE)
+
+
+# ---- the same decisions?
+
+
+def _compare(dump: Dump, json: bool) -> int:
+    outcome = replay(dump)
+    if json:
+        _print_json({**_outcome(dump, outcome), "turns": msgspec.to_builtins(dump.turns())})
+    elif outcome.divergence is None:
+        cut = "" if dump.complete else " (the recording is incomplete)"
+        _say(f"same decisions: {outcome.steps} events, {outcome.actions} actions{cut}")
+    else:
+        _say(describe(outcome.divergence))
+    return SAME if outcome.same else DIFFERS
+
+
+def _outcome(dump: Dump, outcome: Replayed) -> dict[str, object]:
+    return {
+        "call_id": dump.meta.call_id,
+        "started": dump.meta.started.isoformat(),
+        "seconds": dump.duration_us / SECOND,
+        "complete": dump.complete,
+        "same": outcome.same,
+        "events": outcome.steps,
+        "actions": outcome.actions,
+        "divergence": _divergence(outcome.divergence) if outcome.divergence else None,
+    }
+
+
+def _divergence(divergence: Divergence) -> dict[str, object]:
+    return {
+        "step": divergence.step,
+        "line": divergence.line,
+        "at": divergence.at / SECOND,
+        "event": brief(divergence.event),
+        "action": divergence.action,
+        "expected": [brief(action) for action in divergence.expected],
+        "got": [brief(action) for action in divergence.got],
+        "error": divergence.error,
+    }
+
+
+def _table(root: Path, json: bool) -> int:
+    """Replay every dump under `root`."""
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and FOLDER_NAME.fullmatch(path.name))
+    if not folders:
+        raise DumpError(f"{root}: neither a call's folder nor a folder of them")
+    table = Table("call", "seconds", "turns", "replay", title=str(root))
+    status = SAME
+    rows: list[dict[str, object]] = []
+    for folder in folders:
+        try:
+            dump = read_dump(folder)
+        except DumpError as error:
+            status = UNREADABLE
+            table.add_row(folder.name, "", "", str(error))
+            rows.append({"dump": folder.name, "error": str(error)})
+            continue
+        outcome = replay(dump)
+        if not outcome.same:
+            status = max(status, DIFFERS)
+        verdict = "same" if outcome.divergence is None else f"differs at {outcome.divergence.at / SECOND:.3f} s"
+        table.add_row(folder.name, f"{dump.duration_us / SECOND:.1f}", str(len(dump.turns())), verdict)
+        rows.append({"dump": folder.name, **_outcome(dump, outcome)})
+    if json:
+        _print_json({"calls": rows})
+    else:
+        _console.print(table)
+    return status
+
+
+# ---- with models
+
+
+def _run(recorded: Dump, models: ReplayModels, settings: CallSettings | None, fixed: bool) -> Dump:
+    clock = None if fixed else _clock
+    languages = (settings or recorded.meta.settings).languages
+    with asyncio.Runner() as runner:
+        agent = RecordedAgent(recorded) if models.agent is None else _LiveAgent(models.agent, runner)
+        answers = ModelAnswers(
+            models.voice_activity,
+            models.speech_to_text,
+            agent,
+            languages,
+            speak=models.speak,
+            spoken=recorded_speech(recorded),
+            clock=clock,
+            hot_words=models.hot_words,
+        )
+        return run(recorded, answers, settings)
+
+
+def _clock() -> int:
+    return time.perf_counter_ns() // 1_000
+
+
+class _LiveAgent:
+    """A real agent, asked one reply at a time; each of its events at the moment it came."""
+
+    def __init__(self, agent: Agent, runner: asyncio.Runner) -> None:
+        self._agent, self._runner = agent, runner
+
+    def reply(self, action: do.StartReply) -> Iterator[tuple[int, ev.Event]]:
+        began = _clock()
+        events = self._agent.reply(action.reply, action.text, action.language)
+
+        async def following() -> ev.Event | None:
+            return await anext(events, None)
+
+        while (event := self._runner.run(following())) is not None:
+            yield _clock() - began, event
+
+    def remember(self, action: do.Remember) -> None:
+        self._agent.remember(action.reply, action.text)
+
+
+def _show_run(recorded: Dump, now: Dump, json: bool) -> None:
+    if json:
+        turns = {"recorded": msgspec.to_builtins(recorded.turns()), "now": msgspec.to_builtins(now.turns())}
+        _print_json({"call_id": recorded.meta.call_id, **turns})
+        return
+    table = Table("", "recorded", "", "now", "", title=recorded.meta.call_id, show_lines=True)
+    for left, right in side_by_side(recorded.turns(), now.turns()):
+        turn = left or right
+        table.add_row(turn.party, *_cells(left), *_cells(right))
+    _console.print(table)
+
+
+def _cells(turn: do.Turn | None) -> tuple[Text, str]:
+    if turn is None:
+        return Text(), ""
+    words = turn.heard + (" ‖" if turn.interrupted else "")
+    gap = "" if turn.gap is None else f"\ngap {turn.gap:.2f} s"
+    return Text(words), f"{turn.start:.2f}-{turn.end:.2f}{gap}"
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json_.dumps(value, ensure_ascii=False))
+
+
+def _say(text: str) -> None:
+    _console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,165 @@
+"""Everything one server process shares between its calls: models, agents, recorder, metrics, tokens."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import structlog
+
+from pipelines import events as ev
+from pipelines.call import Call, CallSettings
+from pipelines.models.ports import Agent
+from pipelines.replay.dump import Meta
+from pipelines.turns.policy import Phrases
+from pipelines.units import MS, SECOND
+from server.agents import Agents
+from server.auth import Tokens
+from server.config import AgentConfig, Config
+from server.engines import Engines
+from server.models import CallModels
+from server.observe.metrics import Metrics
+from server.observe.recorder import Limits, Recorder
+from server.session import Control, Session, Socket, Wire
+
+log = structlog.get_logger()
+
+Progress = Callable[[str], None]
+
+
+class House:
+    """Opened once with `await House.open(config)`, closed once."""
+
+    def __init__(self, config: Config, metrics: Metrics) -> None:
+        self.config, self.metrics = config, metrics
+        self.tokens = Tokens(time.monotonic)
+        self.ready = False
+        self.sessions: set[Session] = set()
+        self._stack = AsyncExitStack()
+        self._engines: Engines | None = None
+        self._agents: Agents | None = None
+        self._recorder: Recorder | None = None
+
+    async def open(self, progress: Progress = lambda what: None) -> None:
+        """Load and warm every model that the configured agents need. Raises AlloError when one cannot be had."""
+        config = self.config
+        if config.recording.enabled and config.recording.dir is not None:
+            limits = Limits(
+                max_age_s=config.recording.max_age_days * 86_400.0, max_bytes=int(config.recording.max_gigabytes * (1 << 30))
+            )
+            self._recorder = Recorder(config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc())
+            self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
+        self._engines = await Engines.open(config, self.metrics.worker, progress)
+        self._stack.push_async_callback(self._engines.close)
+        self._agents = await Agents.open(config, progress)
+        self._stack.push_async_callback(self._agents.close)
+        watch = asyncio.create_task(self.metrics.watch_loop(), name="loop-watch")
+        self._stack.callback(watch.cancel)
+        self.ready = True
+
+    async def close(self) -> None:
+        """Let calls go on for the configured time, then end them and everything else."""
+        self.ready = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.server.drain_seconds):
+                while self.sessions:
+                    await asyncio.sleep(0.1)
+        for session in list(self.sessions):
+            session.stop()
+        while self.sessions:
+            await asyncio.sleep(0.02)
+        await self._stack.aclose()
+
+    @property
+    def full(self) -> bool:
+        """Whether another call would be one too many."""
+        return len(self.sessions) >= self.config.server.max_calls
+
+    async def take_call(self, carrier: str, wire: Wire, socket: Socket, control: Control, started: ev.CallStarted) -> str:
+        """Drive one call to its end; returns why it ended."""
+        chosen = self.config.agent_for(started.called)
+        settings = call_settings(self.config, chosen, marks=True)
+        call = Call(settings)
+        observers = [self.metrics.observe]
+        recording = None
+        if self._recorder is not None:
+            meta = Meta(
+                call_id=started.call_id,
+                carrier=carrier,
+                agent=chosen.name,
+                inbound=started.inbound,
+                outbound=started.outbound,
+                settings=settings,
+                started=datetime.now(UTC),
+                caller=started.caller,
+                called=started.called,
+                allo=version("allo"),
+            )
+            recording = self._recorder.open(meta)
+            observers.append(recording.write)
+        session = Session(call, wire, socket, control, observers)
+        models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
+        agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
+        self.sessions.add(session)
+        self.metrics.calls_active.inc()
+        log.info("call_started", call_id=started.call_id, carrier=carrier, agent=chosen.name)
+        reason = "failed"
+        try:
+            reason = await session.run(started, models, agent)
+        finally:
+            self.sessions.discard(session)
+            self.metrics.calls_active.dec()
+            self.metrics.call_ended(carrier, reason)
+            self._count_frames(call)
+            if recording is not None:
+                recording.close()
+            log.info("call_ended", call_id=started.call_id, reason=reason)
+        return reason
+
+    def _count_frames(self, call: Call) -> None:
+        for fate in ("lost", "late", "duplicated", "reordered"):
+            count = getattr(call.inbound, fate)
+            if count:
+                self.metrics.frames.labels(fate).inc(count)
+
+
+def call_settings(config: Config, agent: AgentConfig, *, marks: bool) -> CallSettings:
+    """The configuration of one agent as the pure call wants it."""
+    turns = config.turns
+    phrases = {
+        language: Phrases(
+            greeting=agent.greeting[language],
+            prompt=agent.prompt[language],
+            goodbye=agent.goodbye[language],
+            apology=agent.apology[language],
+            fillers=tuple(agent.fillers[language]),
+        )
+        for language in agent.languages
+    }
+    models = config.models
+    return CallSettings(
+        languages=tuple(agent.languages),
+        phrases=phrases,
+        transfer_number=agent.transfer_number or "",
+        echo=agent.kind == "echo",
+        analyze=agent.kind != "echo" or agent.analyze,
+        speech_on=turns.vad_start,
+        speech_off=turns.vad_stop,
+        min_speech_us=turns.min_speech_ms * MS,
+        min_silence_us=turns.min_silence_ms * MS,
+        endpoint_us=turns.endpoint_ms * MS,
+        endpoint_unsure_us=turns.endpoint_max_ms * MS,
+        interruption_us=turns.interruption_ms * MS,
+        turn_limit_us=turns.turn_limit_s * SECOND,
+        lead_us=turns.lead_ms * MS,
+        mark_every_us=200 * MS if marks else 0,
+        filler_after_us=agent.filler_ms * MS,
+        silence_prompt_us=int(agent.silence_prompt_s * SECOND),
+        silence_hangup_us=int(agent.silence_hangup_s * SECOND),
+        max_call_us=int(agent.max_call_s * SECOND),
+        stt_attempts=3 if models.stt.fallback else 2,
+        agent_attempts=3 if models.llm_fallback else 2,
+        tts_attempts=2,
+    )
