@@ -21,10 +21,10 @@ from pipelines import events as ev
 from pipelines.errors import AlloError, DumpError
 from pipelines.frames import AudioFormat
 from pipelines.models.ports import Agent, SpeechToText, VoiceActivity
+from pipelines.replay import driver
 from pipelines.replay.answers import ModelAnswers, RecordedAgent, Speak, recorded_speech
 from pipelines.replay.audio_files import caller_dump, read_caller
 from pipelines.replay.diff import Divergence, brief, describe, side_by_side
-from pipelines.replay.driver import Replayed, replay
 from pipelines.replay.dump import FOLDER_NAME, META, Dump, read_dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings
@@ -118,7 +118,7 @@ def _fail(reason: str) -> NoReturn:
 
 
 def _compare(dump: Dump, json: bool) -> int:
-    outcome = replay(dump)
+    outcome = driver.replay(dump)
     if json:
         _print_json({**_outcome(dump, outcome), "turns": msgspec.to_builtins(dump.turns())})
     elif outcome.divergence is None:
@@ -129,7 +129,7 @@ def _compare(dump: Dump, json: bool) -> int:
     return SAME if outcome.same else DIFFERS
 
 
-def _outcome(dump: Dump, outcome: Replayed) -> dict[str, object]:
+def _outcome(dump: Dump, outcome: driver.Replayed) -> dict[str, object]:
     return {
         "call_id": dump.meta.call_id,
         "started": dump.meta.started.isoformat(),
@@ -171,7 +171,7 @@ def _table(root: Path, json: bool) -> int:
             table.add_row(folder.name, "", "", str(error))
             rows.append({"dump": folder.name, "error": str(error)})
             continue
-        outcome = replay(dump)
+        outcome = driver.replay(dump)
         if not outcome.same:
             status = max(status, DIFFERS)
         verdict = "same" if outcome.divergence is None else f"differs at {outcome.divergence.at / SECOND:.3f} s"

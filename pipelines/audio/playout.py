@@ -155,6 +155,8 @@ class Playout:
             return False
         if position > self._mark_position:
             self._mark_position, self._mark_at = position, at
+            # whatever lies before was played too, though its mark may have been lost on the way
+            self._marks = {later: p for later, p in self._marks.items() if p > position}
         return True
 
     @property

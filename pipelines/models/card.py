@@ -26,7 +26,8 @@ class Hub(msgspec.Struct, frozen=True, tag_field="from", tag="hub", forbid_unkno
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A member of a wheel. `wheel`: requirement with an exact version ("name==1.0"); `size`: bytes of the member, unpacked."""
+    """A member of a wheel. `wheel`: requirement with an exact version ("name==1.0"); `size`: bytes of the member,
+    unpacked."""
 
     wheel: str
     member: str

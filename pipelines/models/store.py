@@ -1,8 +1,9 @@
 """Where weights lie on this machine, and the guarantee that nobody is handed a file whose hash was not checked.
 
-Layout: `ROOT/<model>/<file>`. Beside the files, hidden: `.verified.json` (which files had the right hash, by size and time of change, so
-that a gigabyte is not hashed at each start), `.lock` (one process fetches a model at a time), `.<file>.partial` (a prefix of a file).
-Every method blocks; none talks to a terminal: progress is reported through a callback.
+Layout: `ROOT/<model>/<file>`. Beside the files, hidden: `.verified.json` (which files had the right hash, by size and
+time of change, so that a gigabyte is not hashed at each start), `.lock` (one process fetches a model at a time),
+`.<file>.partial` (a prefix of a file). Every method blocks; none talks to a terminal: progress is reported through a
+callback.
 """
 
 import errno
@@ -13,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -42,9 +43,13 @@ class Step(msgspec.Struct, frozen=True):
 
 Progress = Callable[[Step], None]
 
+_Marker = dict[str, list[Any]]
+"""By file name: size, time of change (ns) and sha256 when it was found right."""
+
 
 class Status(msgspec.Struct, frozen=True):
-    """`ready`: all files here and once found right; `unchecked`: all here, hashes not known to be right; `partial`, `missing`."""
+    """`ready`: all files here and once found right; `unchecked`: all here, hashes not known to be right; `partial`,
+    `missing`."""
 
     card: ModelCard
     state: Literal["ready", "unchecked", "partial", "missing"]
@@ -71,8 +76,8 @@ class Store:
         folder: Path | None = None,
         registry: Registry | None = None,
     ) -> None:
-        """`order`: kinds of source to try, first to last; those left out are not used. `folder`: the user's own files, laid out
-        like the store."""
+        """`order`: kinds of source to try, first to last; those left out are not used. `folder`: the user's own
+        files, laid out like the store."""
         self.root = root or default_root()
         self.registry = registry or Registry.load()
         self._order = order
@@ -123,14 +128,14 @@ class Store:
 
     # ---- what is here
 
-    def _require(self, card: ModelCard, verified: dict[str, list], progress: Progress) -> Path:
+    def _require(self, card: ModelCard, verified: _Marker, progress: Progress) -> Path:
         with _clear_errors(f"{card.name} in {self.root / card.name}"):
             faults = self._faults(card, progress, verified)
         if faults:
             raise ModelError(f"{card.name}: {'; '.join(faults.values())}. `allo models pull {card.name}` fetches it.")
         return self.root / card.name
 
-    def _faults(self, card: ModelCard, progress: Progress, verified: dict[str, list] | None = None) -> dict[str, str]:
+    def _faults(self, card: ModelCard, progress: Progress, verified: _Marker | None = None) -> dict[str, str]:
         """What is wrong, by file. Files whose hash is found right are marked."""
         if verified is None:
             verified = self._verified(card.name)
@@ -144,7 +149,9 @@ class Store:
                 faults[file.name] = f"{path} has {size} bytes instead of {file.size}"
             elif verified.get(file.name) != _entry(path, file):
                 before = _entry(path, file)
-                found = _sha256(path, lambda done, file=file: progress(Step(card.name, file.name, "check", done, file.size)))
+                found = _sha256(
+                    path, lambda done, file=file: progress(Step(card.name, file.name, "check", done, file.size))
+                )
                 if found != file.sha256:
                     faults[file.name] = f"{path} has sha256 {found[:12]}... instead of {file.sha256[:12]}..."
                 elif before == _entry(path, file):
@@ -153,7 +160,7 @@ class Store:
             self._mark(card, proved)
         return faults
 
-    def _verified(self, name: str) -> dict[str, list]:
+    def _verified(self, name: str) -> _Marker:
         try:
             marker = json.loads((self.root / name / _MARKER).read_bytes())
         except (OSError, ValueError):
@@ -205,7 +212,9 @@ class Store:
                 while True:
                     resumed = size_of(partial) > 0
                     self._deliver(source, file, partial, shelf, tick)
-                    found = _sha256(partial, lambda done: progress(Step(card.name, file.name, "check", done, file.size)))
+                    found = _sha256(
+                        partial, lambda done: progress(Step(card.name, file.name, "check", done, file.size))
+                    )
                     if found == file.sha256:
                         _settle(partial, folder / file.name)
                         return
@@ -221,7 +230,7 @@ class Store:
             f"Try again (what is here is kept), or put the file with sha256 {file.sha256} at {folder / file.name}."
         )
 
-    def _sources(self, card: ModelCard, file: ModelFile) -> list[Source]:
+    def _sources(self, card: ModelCard, file: ModelFile) -> Sequence[Source]:
         sources = list(file.sources)
         if self._own is not None:
             sources.append(Folder(str(self._own / card.name / file.name)))

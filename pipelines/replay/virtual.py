@@ -60,11 +60,27 @@ def run(dump: Dump, answers: Answers, settings: CallSettings | None = None) -> D
 
 
 class _Worker:
-    """A model that does one thing at a time. What waits is taken by urgency, then by age."""
+    """A model that does one thing at a time. What waits (with its audio, as it was when asked) goes by age, but finals
+    before partials; a newer partial replaces an older one, which is never answered."""
 
     def __init__(self) -> None:
         self.busy = False
-        self.waiting: list[tuple[int, int, do.Action]] = []
+        self._waiting: list[tuple[do.Transcribe | do.Synthesize, Audio | None]] = []
+
+    def add(self, action: do.Transcribe | do.Synthesize, audio: Audio | None) -> None:
+        if _partial(action):
+            self._waiting = [one for one in self._waiting if not _partial(one[0])]
+        self._waiting.append((action, audio))
+
+    def take(self) -> tuple[do.Transcribe | do.Synthesize, Audio | None] | None:
+        if not self._waiting:
+            return None
+        urgent = next((index for index, (action, _) in enumerate(self._waiting) if not _partial(action)), 0)
+        return self._waiting.pop(urgent)
+
+
+def _partial(action: do.Transcribe | do.Synthesize) -> bool:
+    return isinstance(action, do.Transcribe) and not action.final
 
 
 class _Run:
@@ -77,7 +93,7 @@ class _Run:
         self._queue: list[tuple[int, int, object]] = []  # call time, order of arrival, event or what stands for one
         self._order = 0
         self._deadlines: dict[str, int] = {}
-        self._workers = {do.Transcribe: _Worker(), do.Synthesize: _Worker()}
+        self._hearing, self._voice = _Worker(), _Worker()
         self._cancelled: set[int] = set()
         self._working = 0  # answers under way
         self._ending = False
@@ -174,8 +190,10 @@ class _Run:
         elif isinstance(action, do.AnalyzeWindow):
             took, p_speech = self._answers.analyze(action, self._call.span(action.first, action.last))
             self._push(at + took, ev.WindowAnalyzed(action.first, p_speech))
-        elif isinstance(action, do.Transcribe | do.Synthesize):
-            self._ask(at, self._workers[type(action)], action)
+        elif isinstance(action, do.Transcribe):
+            self._ask(at, self._hearing, action, self._call.span(action.first, action.last))
+        elif isinstance(action, do.Synthesize):
+            self._ask(at, self._voice, action, None)
         elif isinstance(action, do.StartReply):
             self._reply(at, action)
         elif isinstance(action, do.CancelReply):
@@ -185,26 +203,25 @@ class _Run:
         elif isinstance(action, do.HangUp | do.Transfer):
             self._push(at, ev.CallEnded(action.reason if isinstance(action, do.HangUp) else "transfer"))
 
-    def _ask(self, at: int, worker: _Worker, action: do.Transcribe | do.Synthesize) -> None:
-        urgency = 1 if isinstance(action, do.Transcribe) and not action.final else 0
-        self._order += 1
-        heapq.heappush(worker.waiting, (urgency, self._order, action))
+    def _ask(self, at: int, worker: _Worker, action: do.Transcribe | do.Synthesize, audio: Audio | None) -> None:
+        worker.add(action, audio)
         if not worker.busy:
             self._start(at, worker)
 
     def _start(self, at: int, worker: _Worker) -> None:
-        if not worker.waiting:
+        request = worker.take()
+        if request is None:
             return
-        _, _, action = heapq.heappop(worker.waiting)
         worker.busy = True
         self._working += 1
-        answers = self._transcribe(action) if isinstance(action, do.Transcribe) else self._synthesize(action)
+        action, audio = request
+        answers = self._synthesize(action) if audio is None else self._transcribe(action, audio)
         for index, (took, event) in enumerate(answers):
             self._push(at + took, _Answer(event, worker, last=index == len(answers) - 1))
 
-    def _transcribe(self, action: do.Transcribe) -> list[tuple[int, ev.Event]]:
+    def _transcribe(self, action: do.Transcribe, audio: Audio) -> list[tuple[int, ev.Event]]:
         try:
-            took, said = self._answers.transcribe(action, self._call.span(action.first, action.last))
+            took, said = self._answers.transcribe(action, audio)
         except ModelError as error:
             return [(0, ev.ModelFailed("stt", action.request, type(error).__name__))]
         return [(took, ev.TranscriptReady(action.request, said.text, said.language, said.p_language))]

@@ -1,8 +1,9 @@
 """The carrier's playout buffer and the caller's ear behind it. Pure: every method is told the time.
 
-Audio that arrives while the buffer is empty is audible at once; audio that arrives while it plays is audible after it, without a
-break; a clear throws away what has not been played. So the waveform in the ear is known exactly, and with it when the agent was
-first audible, when it fell silent, and which marks it has passed. The network between server and carrier has no delay here.
+Audio that arrives while the buffer is empty is audible at once; audio that arrives while it plays is audible after it,
+without a break; a clear throws away what has not been played. So the waveform in the ear is known exactly, and with it
+when the agent was first audible, when it fell silent, and which marks it has passed. The network between server and
+carrier has no delay here.
 
 Times (`at`, and what is returned) are microseconds since the stream began.
 """
@@ -80,33 +81,31 @@ class Ear:
 
     def wave(self, at: int) -> Pcm:
         """Everything heard until `at`: int16 at `rate`, silence where nothing played."""
-        last = self._sample(at)
-        if last > len(self._wave):
-            return np.concatenate([self._wave, np.zeros(last - len(self._wave), np.int16)])
-        return self._wave[:last].copy()
+        return self._between(0, at).copy()
 
     def audible_from(self, after: int, at: int) -> int | None:
         """The first moment in [after, at) at which the agent could be heard, to 5 ms, or None."""
         loud = np.flatnonzero(self._audible(after, at))
         return after + int(loud[0]) * _BLOCK_US if len(loud) else None
 
-    def silent_from(self, after: int, at: int, hush: int = 300_000) -> int | None:
-        """The first moment in [after, at) from which nothing was heard for at least `hush` microseconds, or None.
-
-        Stop consonants are silent too, for 50 to 150 ms: a `hush` shorter than that finds pauses inside words.
-        """
-        audible = self._audible(after, at)
-        loud = np.flatnonzero(audible)
-        edges = np.concatenate([[-1], loud, [len(audible)]])
-        wide = np.flatnonzero(np.diff(edges) - 1 >= hush // _BLOCK_US)
-        return after + (int(edges[wide[0]]) + 1) * _BLOCK_US if len(wide) else None
+    def audible_until(self, after: int, at: int) -> int:
+        """The last moment in [after, at) at which the agent could be heard, to 5 ms; `after` when it could not at
+        all."""
+        loud = np.flatnonzero(self._audible(after, at))
+        return after + int(loud[-1] + 1) * _BLOCK_US if len(loud) else after
 
     def heard(self, after: int, at: int) -> int:
         """How long the agent was audible in [after, at), in microseconds."""
         return int(self._audible(after, at).sum()) * _BLOCK_US
 
     def _audible(self, after: int, at: int) -> NDArray[np.bool_]:
-        return levels(self.wave(at)[self._sample(after) :], self.rate) > _AUDIBLE_RMS
+        return levels(self._between(after, at), self.rate) > _AUDIBLE_RMS
+
+    def _between(self, after: int, at: int) -> Pcm:
+        last = self._sample(at)
+        if last > len(self._wave):
+            self._wave = np.concatenate([self._wave, np.zeros(last, np.int16)])
+        return self._wave[self._sample(after) : last]
 
     def _sample(self, at: int) -> int:
         return at * self.rate // _SECOND

@@ -1,6 +1,8 @@
-"""jambonz as the server meets it: call control over its websocket or its HTTP webhook, and the `listen` verb's audio websocket.
+"""jambonz as the server meets it: call control over its websocket or its HTTP webhook, and the `listen` verb's audio
+websocket.
 
-https://docs.jambonz.org/reference/websocket-api/call-control/overview; limits and quirks as in mod_audio_fork (lws_glue.cpp).
+https://docs.jambonz.org/reference/websocket-api/call-control/overview; limits and quirks as in mod_audio_fork
+(lws_glue.cpp).
 """
 
 import asyncio
@@ -18,36 +20,65 @@ from websockets.typing import Subprotocol
 
 from server.caller.ear import Ear, Pcm
 from server.caller.line import PTIME_MS, CallRefused, Line
-from server.caller.mouth import Mouth
+from server.caller.mouth import Mouth, line_noise
 
 MAX_MARKS = 30
 _TIMEOUT_S = 20.0
 
 
 class JambonzLine(Line):
-    """A call through jambonz: linear PCM at the rates that the server's `listen` verb asks for. Open one with `dial`."""
+    """A call through jambonz: linear PCM at the rates that the server's `listen` verb asks for. Open one with
+    `dial`."""
 
     def __init__(
-        self, socket: ClientConnection, control: ClientConnection | None, verbs: Sequence[dict], call_sid: str, ear: Ear, mouth: Mouth
+        self,
+        socket: ClientConnection,
+        control: ClientConnection | None,
+        verbs: Sequence[dict],
+        call_sid: str,
+        ear: Ear,
+        mouth: Mouth,
+        passes_digits: bool,
     ) -> None:
         super().__init__(socket, call_sid, ear, mouth)
         self.commands: list[dict] = []
         """What the server asked for over the control socket, in order."""
         self._control, self._after = control, list(verbs)
         self._odd = b""
+        self._passes_digits = passes_digits
         self._commands = asyncio.create_task(self._obey()) if control else None
 
     @classmethod
     async def dial(
-        cls, hook: str, *, caller: str, called: str, secret: tuple[str, str] | None = None, noise: Pcm | None = None
+        cls,
+        hook: str,
+        *,
+        caller: str,
+        called: str,
+        secret: tuple[str, str] | None = None,
+        noise_snr: float | None = None,
     ) -> "JambonzLine":
-        """Call the server at `hook` (ws, wss: control socket; http, https: webhook). `secret`: user and password of HTTP basic auth.
+        """Call the server at `hook` (ws, wss: control socket; http, https: webhook). `secret`: user and password of
+        HTTP basic auth.
 
-        `noise`: line noise under the caller, at the rate the server asks for. Raises `CallRefused` when the server does not listen to the call.
+        `noise_snr`: line noise that many dB under the caller's speech. Raises `CallRefused` when the server does not
+        listen to the call.
         """
         call_sid = secrets.token_hex(16)
-        session = {"call_sid": call_sid, "call_id": secrets.token_hex(8), "direction": "inbound", "from": caller, "to": called}
-        session |= {"account_sid": "acct", "application_sid": "app", "call_status": "trying", "sip_status": 100, "trace_id": secrets.token_hex(8)}
+        session = {
+            "call_sid": call_sid,
+            "call_id": secrets.token_hex(8),
+            "direction": "inbound",
+            "from": caller,
+            "to": called,
+        }
+        session |= {
+            "account_sid": "acct",
+            "application_sid": "app",
+            "call_status": "trying",
+            "sip_status": 100,
+            "trace_id": secrets.token_hex(8),
+        }
         control = None
         if hook.startswith("ws"):
             control, verbs = await _new_session(hook, session, secret)
@@ -56,8 +87,10 @@ class JambonzLine(Line):
         try:
             at = next((i for i, verb in enumerate(verbs) if verb.get("verb") in ("listen", "stream")), None)
             if at is None:
-                raise CallRefused(f"the server does not listen to the call: its verbs are {[verb.get('verb') for verb in verbs]}")
-            line = await cls._open_audio(hook, session, verbs[at], verbs[at + 1 :], control, noise)
+                raise CallRefused(
+                    f"the server does not listen to the call: its verbs are {[verb.get('verb') for verb in verbs]}"
+                )
+            line = await cls._open_audio(hook, session, verbs[at], verbs[at + 1 :], control, noise_snr)
         except BaseException:
             if control:
                 await control.close()
@@ -66,23 +99,55 @@ class JambonzLine(Line):
 
     @classmethod
     async def _open_audio(
-        cls, hook: str, session: dict, listen: dict, after: Sequence[dict], control: ClientConnection | None, noise: Pcm | None
+        cls,
+        hook: str,
+        session: dict,
+        listen: dict,
+        after: Sequence[dict],
+        control: ClientConnection | None,
+        noise_snr: float | None,
     ) -> "JambonzLine":
         url = urljoin(hook, listen["url"]).replace("http", "ws", 1)
         auth = listen.get("wsAuth")
         headers = {"Authorization": basic_auth_header(auth["username"], auth["password"])} if auth else {}
         socket = await connect(
-            url, subprotocols=[Subprotocol("audio.jambonz.org")], additional_headers=headers, compression=None, max_size=None, proxy=None
+            url,
+            subprotocols=[Subprotocol("audio.jambonz.org")],
+            additional_headers=headers,
+            compression=None,
+            max_size=None,
+            proxy=None,
         )
         rate = listen.get("sampleRate", 8_000)
         back = listen.get("bidirectionalAudio", {})
         if not back.get("streaming") or not back.get("sampleRate"):
-            raise CallRefused("bidirectionalAudio lacks streaming or sampleRate: jambonz would drop the agent's audio without a word")
-        line = cls(socket, control, after, session["call_sid"], Ear(back["sampleRate"]), Mouth(rate, PTIME_MS, noise))
-        first = {"callSid": session["call_sid"], "callId": session["call_id"], "from": session["from"], "to": session["to"]}
-        first |= {"direction": "inbound", "accountSid": "acct", "applicationSid": "app", "sampleRate": rate, "mixType": "mono"}
+            raise CallRefused(
+                "bidirectionalAudio lacks streaming or sampleRate: jambonz would drop the agent's audio without a word"
+            )
+        noise = None if noise_snr is None else line_noise(rate, noise_snr)
+        line = cls(
+            socket,
+            control,
+            after,
+            session["call_sid"],
+            Ear(back["sampleRate"]),
+            Mouth(rate, PTIME_MS, noise),
+            bool(listen.get("passDtmf")),
+        )
+        first = {
+            "callSid": session["call_sid"],
+            "callId": session["call_id"],
+            "from": session["from"],
+            "to": session["to"],
+        }
+        first |= {
+            "direction": "inbound",
+            "accountSid": "acct",
+            "applicationSid": "app",
+            "sampleRate": rate,
+            "mixType": "mono",
+        }
         await socket.send(msgspec.json.encode(first | listen.get("metadata", {})).decode())
-        line._passes_digits = bool(listen.get("passDtmf"))
         line._open()
         return line
 
@@ -94,7 +159,9 @@ class JambonzLine(Line):
         return pcm.astype("<i2").tobytes()
 
     def _mark(self, name: str, cleared: bool) -> str:
-        return msgspec.json.encode({"type": "mark", "data": {"name": name, "event": "cleared" if cleared else "playout"}}).decode()
+        return msgspec.json.encode(
+            {"type": "mark", "data": {"name": name, "event": "cleared" if cleared else "playout"}}
+        ).decode()
 
     def _receive(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -159,7 +226,9 @@ class JambonzLine(Line):
 
 async def _new_session(url: str, session: dict, secret: tuple[str, str] | None) -> tuple[ClientConnection, list[dict]]:
     headers = {"Authorization": basic_auth_header(*secret)} if secret else {}
-    control = await connect(url, subprotocols=[Subprotocol("ws.jambonz.org")], additional_headers=headers, compression=None, proxy=None)
+    control = await connect(
+        url, subprotocols=[Subprotocol("ws.jambonz.org")], additional_headers=headers, compression=None, proxy=None
+    )
     msgid = secrets.token_hex(8)
     message = {"type": "session:new", "msgid": msgid, "call_sid": session["call_sid"], "b3": "0", "data": session}
     try:
@@ -176,7 +245,10 @@ async def _new_session(url: str, session: dict, secret: tuple[str, str] | None) 
 
 async def _post(url: str, session: dict, secret: tuple[str, str] | None) -> list[dict]:
     auth = aiohttp.BasicAuth(*secret) if secret else None
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as http, http.post(url, json=session, auth=auth) as response:
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as http,
+        http.post(url, json=session, auth=auth) as response,
+    ):
         if response.status != 200:
             raise CallRefused(f"the jambonz webhook answered {response.status}")
         return await response.json()

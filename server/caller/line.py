@@ -69,10 +69,10 @@ class Line(ABC):
         self._socket.transport.abort()
         await self._over.wait()
 
-    async def wait_ended(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds for the call to end; whether it has."""
+    async def wait_ended(self, seconds: float) -> bool:
+        """Wait at most `seconds` for the call to end; whether it has."""
         try:
-            await asyncio.wait_for(self._over.wait(), timeout)
+            await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:
             return False
         return True
@@ -103,6 +103,7 @@ class Line(ABC):
     async def _leave(self) -> None:
         """Say goodbye on the wire, and close it. ConnectionClosed when it already is."""
 
+    @abstractmethod
     async def _ended(self) -> None:
         """The stream is over: what the carrier does then."""
 

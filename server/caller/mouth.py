@@ -51,7 +51,8 @@ class Mouth:
         return len(self._sent) * self._length
 
     def say(self, pcm: Pcm) -> tuple[int, int]:
-        """Say a clip (int16 at `rate`) next; returns when its first and its last sound leave the mouth, in microseconds of the stream."""
+        """Say a clip (int16 at `rate`) next; returns when its first and its last sound leave the mouth, in microseconds
+        of the stream."""
         first = max(self._until, self.position)
         self._until = first + len(pcm)
         self._waiting.append(pcm)

@@ -59,6 +59,7 @@ class Recording:
         self._pages = Pages()
         self._turns: list[Turn] = []
         self._asked = ""  # "close" or "discard"
+        self._begun = False  # the folder was made
         self._stopped = False  # nothing more is taken: the disk is behind, or failed
         self._reported = False  # that it stopped was said
         self._fault = ""  # why a step could not be written
@@ -108,11 +109,19 @@ class Recorder:
     ) -> None:
         """`count` is called, on any thread, once for each "recorded", "discarded", "overrun" (the disk was too slow),
         "failed" (the disk refused, or a step could not be written) and "removed" (by the limits). Raises OSError when
-        `root` cannot be made.""" self.root = root self._limits = limits or Limits() self._count = count
-        root.mkdir(mode=0o700, parents=True, exist_ok=True) self._retention = Retention(root, self._limits.max_age_s,
-        self._limits.max_bytes) self._lock = threading.Lock() self._recordings: list[Recording] = [] self._quiet_until
-        = 0.0 self._wake = threading.Event() self._stopping = False self._thread = threading.Thread(target=self._run,
-        name="recorder", daemon=True) self._thread.start()
+        `root` cannot be made."""
+        self.root = root
+        self._limits = limits or Limits()
+        self._count = count
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._retention = Retention(root, self._limits.max_age_s, self._limits.max_bytes)
+        self._lock = threading.Lock()
+        self._recordings: list[Recording] = []
+        self._quiet_until = 0.0
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
 
     def open(self, meta: Meta) -> Recording:
         """Start recording a call."""
@@ -141,6 +150,8 @@ class Recorder:
                 with self._lock:
                     self._recordings = [recording for recording in self._recordings if recording not in over]
             if stopping:
+                for recording in self._recordings:  # of calls that outlive the recorder: not whole
+                    recording._done.set_result(None)
                 return
             if time.monotonic() >= prune_at:
                 self._prune()
@@ -153,7 +164,8 @@ class Recorder:
         outcome, kept = "", None
         try:
             if asked == "discard":
-                _remove(recording.path)
+                if recording._begun:
+                    _remove(recording.path)
                 outcome = "discarded"
             elif not recording._reported:
                 if pages or asked:
@@ -203,8 +215,9 @@ class Recorder:
 
 def _append(recording: Recording, pages: Pages) -> None:
     folder = recording.path
-    if not folder.exists():
+    if not recording._begun:  # and never again: a folder that somebody removed is not begun in the middle
         folder.mkdir(mode=0o700)
+        recording._begun = True
         _create(folder / META, encode_meta(recording.meta))
     for name, data in pages.files():
         if data:
@@ -229,7 +242,6 @@ def _write(path: Path, flags: int, data: bytes | bytearray) -> None:
 
 
 def _remove(folder: Path) -> None:
-    if folder.exists():
-        for file in folder.iterdir():
-            file.unlink()
-        folder.rmdir()
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()

@@ -130,7 +130,9 @@ def _functions(tools: list[Tool]) -> list[FunctionTool]:
 def _output(text: str, item_id: str) -> ResponseOutputItem:
     if not text.startswith("{"):
         content = ResponseOutputText(type="output_text", text=text, annotations=[])
-        return ResponseOutputMessage(id=item_id, type="message", role="assistant", status="completed", content=[content])
+        return ResponseOutputMessage(
+            id=item_id, type="message", role="assistant", status="completed", content=[content]
+        )
     try:
         name, arguments = read_call(text)
     except ValueError:

@@ -166,9 +166,7 @@ def physical_cores() -> int:
     """Cores this process may use, hyper-threads counted once (Linux; elsewhere the number of CPUs)."""
     try:
         cpus = os.sched_getaffinity(0)
-        siblings = {
-            Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text() for cpu in cpus
-        }
+        siblings = {Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text() for cpu in cpus}
     except (AttributeError, OSError):
         return os.cpu_count() or 1
     return len(siblings)

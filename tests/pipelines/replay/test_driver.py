@@ -84,6 +84,8 @@ def test_transcripts_side_by_side():
     later = [change(turn, start=turn.start + 0.3, end=turn.end + 0.3) for turn in turns]
     assert side_by_side(turns, later) == list(zip(turns, later, strict=True))
     assert side_by_side(turns[:1], later[1:2]) == [(turns[0], None), (None, later[1])]
+    caller_turn = change(turns[0], party="caller")
+    assert side_by_side(turns[:1], [caller_turn]) == [(turns[0], None), (None, caller_turn)]
     pairs = side_by_side(turns, [*later[:1], *later[2:]])
     assert pairs[1] == (turns[1], None)
     assert [right for _, right in pairs if right] == [*later[:1], *later[2:]]

@@ -97,6 +97,15 @@ def test_a_transcript_does_not_make_a_torn_dump_whole(tmp_path):
     assert len(dump.steps) == 1
 
 
+def test_a_torn_last_line_is_no_whole_dump(tmp_path):
+    folder = write(tmp_path / "d", small_steps())
+    lines = (folder / EVENTS).read_bytes()
+    (folder / EVENTS).write_bytes(lines + b'{"t":90000,"ev')
+    dump = read_dump(folder)
+    assert not dump.complete
+    assert same(dump.steps, small_steps())
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

@@ -39,6 +39,20 @@ def test_times_never_go_back_and_answers_follow_their_requests():
     assert all(at - windows[event.first] == 7_000 for at, event in call.events(ev.WindowAnalyzed))
 
 
+def test_recognition_does_one_thing_at_a_time_finals_first():
+    call = run(caller(), answers(latency=Latency(transcript=3_000_000)))
+    asked = [action for _, action in call.actions(do.Transcribe)]
+    answered = [(at, event.request) for at, event in call.events(ev.TranscriptReady)]
+    assert all(other - one >= 3_000_000 for (one, _), (other, _) in pairwise(answered))
+    final = {action.request: action.final for action in asked}
+    order = [request for _, request in answered]
+    assert [request for request in order if final[request]] == [action.request for action in asked if action.final]
+    waited = [request for request in final if not final[request] and request not in order]
+    overtaken = [one for one in order for other in order[: order.index(one)] if other > one]
+    assert waited or overtaken  # a partial was replaced by a newer one, or stood back for a final
+    assert not any(final[request] for request in overtaken)
+
+
 def test_marks_return_when_played_or_when_cleared():
     call = run(caller(12), answers())
     sent = [action.name for _, action in call.actions(do.SendMark)]

@@ -1,6 +1,7 @@
 """Recording: complete dumps, bounded cost, consent, and a call that never notices the disk."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -15,8 +16,8 @@ import msgspec
 import pytest
 import structlog
 
-from pipelines.events import MediaReceived
-from pipelines.replay.dump import TRANSCRIPT, folder_name, read_dump
+from pipelines.events import DigitReceived, MediaReceived
+from pipelines.replay.dump import EVENTS, TRANSCRIPT, folder_name, read_dump
 from server.observe import recorder as recorder_module
 from server.observe.recorder import Limits, Recorder
 from server.observe.retention import Retention
@@ -104,6 +105,36 @@ def test_a_failed_recording_can_still_be_discarded(recorder, counts, monkeypatch
     assert not recording.path.exists()
 
 
+def test_a_step_that_cannot_be_written_stops_the_recording_only(recorder, counts):
+    recording = recorder.open(meta())
+    record(recording)
+    recording.write(90_000, DigitReceived("\ud83d"), ())
+    record(recording)
+    assert recording.close().result(WAIT_S) is None
+    assert counts == {"failed": 1}
+    assert len(read_dump(recording.path).steps) == len(small_steps())
+
+
+def test_a_folder_removed_under_a_call_is_not_begun_again(recorder, counts):
+    recording = recorder.open(meta())
+    record(recording)
+    wait_for(lambda: (recording.path / EVENTS).exists())
+    shutil.rmtree(recording.path)
+    record(recording)
+    assert recording.close().result(WAIT_S) is None
+    assert not recording.path.exists()
+    assert counts == {"failed": 1}
+
+
+def test_two_calls_of_one_name_do_not_mix(recorder, counts):
+    recordings = [recorder.open(meta()) for _ in range(2)]
+    for recording in recordings:
+        record(recording)
+    kept = [recording.close().result(WAIT_S) for recording in recordings]
+    assert kept == [recordings[0].path, None]
+    assert len(read_dump(recordings[0].path).steps) == len(small_steps())
+
+
 def test_a_slow_disk_costs_the_recording_a_bounded_memory(tmp_path, counts, monkeypatch):
     """While the disk hangs, a call holds at most `pending_bytes` and one step; what was on disk stays readable."""
     recorder = Recorder(tmp_path, Limits(pending_bytes=10_000), count=lambda what: counts.update([what]))
@@ -165,6 +196,7 @@ def test_stopping_the_recorder_keeps_what_open_calls_had(tmp_path):
     recording = recorder.open(meta())
     record(recording)
     recorder.close()
+    assert recording.close().result(WAIT_S) is None
     assert len(read_dump(recording.path).steps) == len(small_steps())
 
 

@@ -1,0 +1,49 @@
+"""What a tool gets to know of the call it works for, and how it speaks back."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from pipelines.events import Event, ReplyDelta
+
+
+class Spoken(str):
+    """A tool's result that is itself the agent's answer: it is said as it is, and the model is not asked to word it again.
+
+    That spares the caller a second run of the model, and facts (times, dates, names) cannot be garbled on the way.
+    """
+
+
+class CallContext:
+    """One reply of one call, as tools see it (`RunContextWrapper.context` in the SDK)."""
+
+    def __init__(
+        self,
+        *,
+        call_id: str,
+        caller: str,
+        called: str,
+        language: str,
+        now: datetime,
+        reply: int,
+        caller_words: str,
+        emit: Callable[[Event], None],
+    ) -> None:
+        """`caller`, `called`: numbers, "" when withheld. `language`: of this reply, ISO 639-1. `now`: local time of the practice,
+        shop or office that is called. `caller_words`: all that the caller has said, this turn included."""
+        self.call_id, self.caller, self.called = call_id, caller, called
+        self.language, self.now, self.reply = language, now, reply
+        self.caller_words = caller_words
+        self.said = False
+        """Whether the agent has said anything in this reply."""
+        self.answered = False
+        """Whether a tool gave the answer itself (`Spoken`): the model is not asked again."""
+        self._emit = emit
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to the call: `HangUpRequested`, `TransferRequested`, `DigitsRequested`."""
+        self._emit(event)
+
+    def say(self, text: str) -> None:
+        """Let the agent say `text`, after what it has said in this reply."""
+        self._emit(ReplyDelta(self.reply, f" {text}" if self.said else text))
+        self.said = True

@@ -1,0 +1,188 @@
+"""The agent of one call, on the openai-agents SDK (https://openai.github.io/openai-agents-python/)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+
+import msgspec
+import openai
+from agents import (
+    Agent,
+    AgentsException,
+    FunctionTool,
+    FunctionToolResult,
+    ModelSettings,
+    RunConfig,
+    RunContextWrapper,
+    Runner,
+    ToolsToFinalOutputResult,
+    set_tracing_disabled,
+)
+from agents.models.interface import Model
+
+from pipelines.adapters.agent.constrained import ConstrainedModel
+from pipelines.adapters.agent.context import CallContext
+from pipelines.adapters.agent.limits import TimeLimited
+from pipelines.adapters.agent.memory import Memory
+from pipelines.adapters.agent.watched import watched
+from pipelines.errors import ModelError
+from pipelines.events import Event, ReplyDelta
+
+set_tracing_disabled(True)  # the SDK would send every conversation to a cloud
+
+
+class AgentLimits(msgspec.Struct, frozen=True):
+    """Seconds and counts one reply may take."""
+
+    first_token_s: float = 6.0
+    """Until a model begins to answer one request."""
+    model_s: float = 20.0
+    """Until a model has answered one request."""
+    tool_s: float = 8.0
+    """Until a tool has answered."""
+    steps: int = 5
+    """Requests to the model in one reply: one, and one more after each round of tools."""
+    tokens: int = 160
+    """Of one answer of the model."""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """The call an agent is for. `caller`, `called`: numbers, "" when withheld; `now`: local time where the call is answered."""
+
+    call_id: str
+    caller: str
+    called: str
+    now: datetime
+
+
+class OpenAIAgent:
+    """`pipelines.models.ports.Agent`. One per call; holds the call's memory."""
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        instructions: Callable[[str, Model], str],
+        tools: Sequence[FunctionTool],
+        facts: Facts,
+        limits: AgentLimits,
+    ) -> None:
+        """`models`: the agent's own, then (optional) its fallback. `instructions(language, model)`: the system prompt."""
+        self._models = models
+        self._instructions = instructions
+        self._facts = facts
+        self._limits = limits
+        self._memory = Memory()
+        self._tools = [watched(tool, self._memory, limits.tool_s) for tool in tools]
+        self._prefill: asyncio.Task[None] | None = None
+        self._language = ""
+
+    async def reply(self, reply: int, text: str, language: str, *, attempt: int = 0) -> AsyncIterator[Event]:
+        """Answer `text` in `language`; see `pipelines.models.ports.Agent`. From `attempt` 2 on the fallback model answers.
+
+        Raises `ModelError` when the model fails or takes too long; the message holds no key and no word of the caller.
+        """
+        await self._stop_prefill()
+        self._language = language
+        self._memory.ask(reply, text)
+        # Not bounded by a size: one reply writes at most limits.steps * limits.tokens deltas, and tools must never wait to be heard.
+        outbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        context = CallContext(
+            call_id=self._facts.call_id,
+            caller=self._facts.caller,
+            called=self._facts.called,
+            language=language,
+            now=self._facts.now,
+            reply=reply,
+            caller_words=self._memory.caller_words,
+            emit=outbox.put_nowait,
+        )
+        model = self._models[1] if attempt >= 2 and len(self._models) > 1 else self._models[0]
+        production = asyncio.create_task(self._produce(context, model, outbox), name="agent-reply")
+        finished = False
+        try:
+            while (event := await outbox.get()) is not None:
+                if isinstance(event, ReplyDelta):
+                    self._memory.say(reply, event.text)
+                yield event
+            await production
+            finished = True
+        finally:
+            if not finished:
+                self._memory.unsay(reply)
+                production.cancel()
+                await asyncio.gather(production, return_exceptions=True)
+
+    def remember(self, reply: int, text: str) -> None:
+        """See `pipelines.models.ports.Agent`. With an embedded model the conversation so far is then computed in the background,
+        so that the next turn costs only the caller's new words."""
+        self._memory.remember(reply, text)
+        if self._prefill is None and isinstance(self._models[0], ConstrainedModel) and self._language:
+            self._prefill = asyncio.create_task(self.warm(self._language), name="agent-prefill")
+            self._prefill.add_done_callback(self._prefilled)
+
+    async def warm(self, language: str) -> None:
+        """Compute the prompt of the call so far ahead of time (embedded model only). Best effort: a failure shows in the reply itself."""
+        model = self._models[0]
+        if isinstance(model, ConstrainedModel):
+            try:
+                async with asyncio.timeout(self._limits.model_s):
+                    await model.prefill(self._instructions(language, model), self._memory.items(), list(self._tools))
+            except (openai.OpenAIError, TimeoutError):
+                return
+
+    async def settled(self) -> None:
+        """Wait until nothing is computed in the background."""
+        if self._prefill is not None:
+            await asyncio.gather(self._prefill, return_exceptions=True)
+
+    async def _produce(self, context: CallContext, model: Model, outbox: asyncio.Queue[Event | None]) -> None:
+        limits = self._limits
+        agent = Agent[CallContext](
+            name="receptionist",
+            instructions=self._instructions(context.language, model),
+            model=TimeLimited(model, limits.first_token_s, limits.model_s),
+            model_settings=ModelSettings(temperature=0.0, max_tokens=limits.tokens),
+            tools=list(self._tools),
+            tool_use_behavior=_stop_when_answered,
+        )
+        try:
+            run = Runner.run_streamed(
+                agent,
+                self._memory.items(),
+                context=context,
+                max_turns=limits.steps,
+                run_config=RunConfig(tracing_disabled=True, trace_include_sensitive_data=False),
+            )
+            try:
+                async for event in run.stream_events():
+                    if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                        context.said = True
+                        outbox.put_nowait(ReplyDelta(context.reply, event.data.delta))
+            finally:
+                run.cancel()
+        except (AgentsException, openai.OpenAIError, TimeoutError, OSError) as error:
+            # Not chained: a provider's message may quote the key, and a traceback would print it.
+            raise ModelError(f"the agent's model failed: {_kind(error)}") from None
+        finally:
+            outbox.put_nowait(None)
+
+    async def _stop_prefill(self) -> None:
+        if self._prefill is not None:
+            self._prefill.cancel()
+            await asyncio.gather(self._prefill, return_exceptions=True)
+
+    def _prefilled(self, task: asyncio.Task[None]) -> None:
+        self._prefill = None
+        if not task.cancelled():
+            task.result()
+
+
+def _stop_when_answered(
+    context: RunContextWrapper[CallContext], _: list[FunctionToolResult]
+) -> ToolsToFinalOutputResult:
+    return ToolsToFinalOutputResult(is_final_output=context.context.answered, final_output="")
+
+
+def _kind(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    return f"{type(error).__name__} {status}" if status else type(error).__name__

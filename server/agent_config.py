@@ -1,0 +1,145 @@
+"""The part of the configuration that describes one agent: who answers which number, in what words, with what tools
+and limits."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from server import phrases
+from server.reference import Text, shaped
+
+Language = Annotated[str, shaped(r"[a-z]{2}", "a language is two letters of ISO 639-1, such as en")]
+HttpUrl = Annotated[str, shaped(r"https?://[^\s/]+\S*", "an address begins with http:// or https://")]
+ToolName = Annotated[str, shaped(r"[a-zA-Z_]\w{0,63}", "a tool's name is letters, digits and _, 64 at most")]
+Tool = Annotated[
+    str, shaped(r"[a-z][a-z0-9_]*|[A-Za-z_][\w.]*:[A-Za-z_]\w*", 'a tool is a name of Allô\'s own or "module:function"')
+]
+Seconds = Annotated[float, Field(gt=0)]
+Milliseconds = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A table of the configuration: an unknown key is an error, and errors do not show what was written, which may be
+    secret."""
+
+    model_config = ConfigDict(
+        extra="forbid", hide_input_in_errors=True, validate_assignment=True, validate_default=True
+    )
+
+
+def _over(defaults: dict[str, Any]) -> BeforeValidator:
+    """Languages that are not given keep their default."""
+    return BeforeValidator(lambda given: {**defaults, **given} if isinstance(given, dict) else given)
+
+
+class TtsSettings(Section):
+    """A voice. `kind`: the adapter; `model`: a name in the model store ("" for an adapter that carries its own);
+    `voice`: one of the model's voices, where it has several; `speed`: 1 as trained, above it faster."""
+
+    kind: str = Field(min_length=1)
+    model: str = ""
+    voice: str = ""
+    speed: float = Field(1.0, ge=0.5, le=2.0)
+
+
+class HttpTool(Section):
+    """An HTTP endpoint as a tool. `parameters`: JSON schema of the arguments, an object; they go as query (GET,
+    DELETE) or JSON body."""
+
+    name: ToolName
+    description: str = Field(min_length=1)
+    url: HttpUrl
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    parameters: dict[str, JsonValue] = {"type": "object", "properties": {}}
+    timeout_s: Seconds = 8.0
+
+    @field_validator("parameters")
+    @classmethod
+    def _object(cls, schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
+            raise ValueError('the JSON schema must be of an object. Write { type = "object", properties = { ... } }.')
+        return schema
+
+
+class McpServer(Section):
+    """A server of the Model Context Protocol: reached at `url`, or started with `command`."""
+
+    name: str = Field(min_length=1)
+    url: HttpUrl | None = None
+    command: list[str] = []
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "McpServer":
+        if (self.url is None) == (not self.command):
+            raise ValueError("an MCP server has a url or a command. Give one of them.")
+        return self
+
+
+class AgentConfig(Section):
+    """One agent. Texts are by language; English and French have defaults.
+
+    `kind`: "llm", or "echo", a line test in which the caller hears himself; `analyze`: run voice activity in an echo
+    call too. `numbers`: called numbers it answers (none: all that no other agent answers). `tools`: names of Allô's
+    own, or "module:function". `instructions`: the text, or "file:prompt.txt". `greeting` ... `fillers`: what the call
+    says without asking the agent. `filler_ms`: silence after a tool started before a filler. `silence_prompt_s`,
+    `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
+    """
+
+    name: str = Field(min_length=1)
+    numbers: list[str] = []
+    kind: Literal["llm", "echo"] = "llm"
+    analyze: bool = False
+    languages: list[Language] = Field(["en", "fr"], min_length=1)
+    instructions: Text = (
+        "You answer the telephone. Reply in the caller's language, in one or two short spoken sentences."
+    )
+    greeting: Annotated[dict[Language, str], _over(phrases.GREETING)] = {}
+    prompt: Annotated[dict[Language, str], _over(phrases.PROMPT)] = {}
+    goodbye: Annotated[dict[Language, str], _over(phrases.GOODBYE)] = {}
+    apology: Annotated[dict[Language, str], _over(phrases.APOLOGY)] = {}
+    fillers: Annotated[dict[Language, list[str]], _over(phrases.FILLERS)] = {}
+    voices: dict[Language, TtsSettings] = {}
+    tools: list[Tool] = []
+    http_tools: list[HttpTool] = []
+    mcp_servers: list[McpServer] = []
+    tool_timeout_s: Seconds = 8.0
+    filler_ms: Milliseconds = 700
+    transfer_number: str = ""
+    hot_words: list[str] = []
+    max_call_s: Seconds = 600.0
+    silence_prompt_s: Seconds = 8.0
+    silence_hangup_s: Seconds = 20.0
+
+    @field_validator("languages")
+    @classmethod
+    def _distinct(cls, languages: list[str]) -> list[str]:
+        if len(set(languages)) < len(languages):
+            raise ValueError("a language is named twice. Name it once.")
+        return languages
+
+    @model_validator(mode="after")
+    def _complete(self) -> "AgentConfig":
+        for key in ("greeting", "prompt", "goodbye", "apology", "fillers"):
+            if lacking := [language for language in self.languages if not getattr(self, key).get(language)]:
+                raise ValueError(f"`{key}` has no text in {', '.join(lacking)}. Add {key} = {{ {lacking[0]} = ... }}.")
+        if self.silence_hangup_s <= self.silence_prompt_s:
+            raise ValueError("`silence_hangup_s` must be above `silence_prompt_s`. Raise the one or lower the other.")
+        return self
+
+
+def plain_number(number: str) -> str:
+    """A called number without its dress: "sip:+1 (555) 010-0@host" is "+15550100"."""
+    user = re.sub(r"^(sips?|tel):", "", number.strip().lower()).partition("@")[0].partition(";")[0]
+    return re.sub(r"[\s().-]", "", user)
+
+
+def example_agent() -> AgentConfig:
+    """The receptionist of a medical practice, in English and French."""
+    return AgentConfig(
+        name="receptionist",
+        greeting=phrases.EXAMPLE_GREETING,
+        instructions=phrases.EXAMPLE_INSTRUCTIONS,
+        tools=["clinic"],
+        transfer_number="+15550199",
+    )

@@ -1,0 +1,91 @@
+"""The agents of a server: one language model for all, one factory for each configured agent."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from pipelines import events as ev
+from pipelines.adapters.agent.engine import EmbeddedEngine
+from pipelines.adapters.agent.factory import AgentFactory, Endpoint
+from pipelines.adapters.agent.openai_agents import AgentLimits
+from pipelines.models.ports import Agent
+from server.config import AgentConfig, Config, LlmSettings
+from server.tools.toolbox import Toolbox
+
+
+class Agents:
+    """Opened with `await Agents.open(config, progress)`."""
+
+    def __init__(self) -> None:
+        self._engines: dict[str, EmbeddedEngine] = {}
+        self._toolboxes: list[Toolbox] = []
+        self._factories: dict[str, AgentFactory] = {}
+
+    @classmethod
+    async def open(cls, config: Config, progress: Callable[[str], None]) -> "Agents":
+        agents = cls()
+        try:
+            for agent in config.agents:
+                if agent.kind == "llm":
+                    await agents._add(config, agent, progress)
+        except BaseException:
+            await agents.close()
+            raise
+        return agents
+
+    async def _add(self, config: Config, agent: AgentConfig, progress: Callable[[str], None]) -> None:
+        llm = await self._llm(config, config.models.llm, progress)
+        fallback = config.models.llm_fallback and await self._llm(config, config.models.llm_fallback, progress)
+        toolbox = await Toolbox.open(
+            agent.tools,
+            http=agent.http_tools,
+            mcp=agent.mcp_servers,
+            transfer_number=agent.transfer_number,
+            data=data_dir(),
+            today=datetime.now().date(),
+            goodbye=agent.goodbye,
+        )
+        self._toolboxes.append(toolbox)
+        factory = AgentFactory(
+            llm,
+            instructions=agent.instructions,
+            tools=toolbox.tools,
+            fallback=fallback or None,
+            limits=AgentLimits(tool_s=agent.tool_timeout_s, model_s=config.models.llm.timeout_s),
+        )
+        progress(f"prompt of {agent.name}")
+        await factory.warm(agent.languages, datetime.now())
+        self._factories[agent.name] = factory
+
+    async def _llm(self, config: Config, llm: LlmSettings, progress: Callable[[str], None]) -> EmbeddedEngine | Endpoint:
+        if llm.kind == "openai":
+            key = llm.api_key.get_secret_value() if llm.api_key else ""
+            return Endpoint(base_url=llm.base_url or "", model=llm.model, api_key=key)
+        if llm.model not in self._engines:
+            progress(llm.model)
+            path = await asyncio.to_thread(config.store().path, llm.model)
+            self._engines[llm.model] = await EmbeddedEngine.start(path / "model.gguf", threads=llm.threads)
+        return self._engines[llm.model]
+
+    def of(self, agent: AgentConfig, started: ev.CallStarted) -> Agent:
+        """The agent of a call that has just started."""
+        factory = self._factories[agent.name]
+        return factory.open(started.call_id, started.caller, started.called, agent.languages[0], datetime.now())
+
+    async def close(self) -> None:
+        for toolbox in self._toolboxes:
+            await toolbox.close()
+        for factory in self._factories.values():
+            await factory.close()
+        for engine in self._engines.values():
+            await engine.close()
+
+
+def data_dir() -> Path:
+    """Where the shipped tools keep their databases: $ALLO_DATA, or the user's data folder."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    folder = Path(os.environ.get("ALLO_DATA") or Path(base) / "allo")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,30 @@
+"""The HTTP face of a server: carriers' routes, health, metrics."""
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from server.house import House
+from server.routes.jambonz import JambonzRoutes
+from server.routes.twilio import TwilioRoutes
+
+_BODY_LIMIT = 64 * 1024
+
+
+def create_app(house: House) -> web.Application:
+    """All routes of one server."""
+
+    async def healthz(request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def readyz(request: web.Request) -> web.Response:
+        """200 once calls can be taken: models loaded and warmed, and not shutting down."""
+        return web.json_response({"ready": house.ready, "calls": len(house.sessions)}, status=200 if house.ready else 503)
+
+    async def metrics(request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(house.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application(client_max_size=_BODY_LIMIT)
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    app.add_routes(TwilioRoutes(house).routes())
+    app.add_routes(JambonzRoutes(house).routes())
+    return app

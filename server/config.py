@@ -1,0 +1,289 @@
+"""The configuration: one TOML file, every key optional, checked as a whole before anything starts.
+
+The reference, with every key and its default, is `deploy/allo.example.toml`.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
+
+from pipelines.errors import ConfigError
+from pipelines.models.card import ORDER, Port, SourceKind
+from pipelines.models.registry import Registry
+from pipelines.models.store import Store
+from pipelines.turns.policy import CallSettings
+from pipelines.units import MS, SECOND
+from server.agent_config import (
+    AgentConfig,
+    HttpTool,
+    HttpUrl,
+    Language,
+    McpServer,
+    Milliseconds,
+    Seconds,
+    Section,
+    TtsSettings,
+    example_agent,
+    plain_number,
+)
+from server.config_problems import clashes, explain
+from server.reference import FilePath, Secret, shaped
+
+__all__ = ["AgentConfig", "Config", "HttpTool", "LlmSettings", "McpServer", "TtsSettings", "TurnSettings", "load"]
+
+_POLICY = CallSettings()
+_WHISPER = "whisper-base"
+_QWEN = "qwen2.5-coder-1.5b-instruct-q4_k_m"
+_VOICES = {
+    "en": {"kind": "piper", "model": "piper-en_US-joe-medium"},
+    "fr": {"kind": "kokoro", "model": "kokoro-82m-int8", "voice": "ff_siwis"},
+}
+
+HttpsUrl = Annotated[str, shaped(r"https://[^\s/?#]+(/[^\s?#]*)?", "carriers need an encrypted address, https://host")]
+Threads = Annotated[int, Field(ge=1, le=256)]
+
+
+class ServerSettings(Section):
+    """`public_url`: what the carrier reaches us by (none: it follows each request). `trusted_proxies`: networks whose
+    X-Forwarded-* headers are believed. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after
+    a stop was asked for."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65_535)
+    public_url: HttpsUrl | None = None
+    trusted_proxies: list[IPvAnyNetwork] = Field([])
+    max_calls: int = Field(200, ge=1)
+    drain_seconds: float = Field(30.0, ge=0)
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, url: str | None) -> str | None:
+        return url.rstrip("/") if url else None
+
+
+class RecordingSettings(Section):
+    """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
+    call."""
+
+    enabled: bool = False
+    dir: FilePath | None = None
+    max_age_days: float = Field(30.0, ge=0)
+    max_gigabytes: float = Field(10.0, ge=0)
+    consent: Literal["always", "never", "hook"] = "always"
+    consent_url: HttpUrl | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "RecordingSettings":
+        if self.consent == "hook" and self.consent_url is None:
+            raise ValueError('`consent = "hook"` needs an address to ask. Add consent_url.')
+        return self
+
+
+class TwilioSettings(Section):
+    """`auth_token`: signs webhooks; also for REST unless `api_key` and `api_secret` are given. `webhook_shared_keys`:
+    the newer SHA-256 signatures' keys, by key id."""
+
+    account_sid: Annotated[str, shaped(r"(AC\w+)?", "an account SID begins with AC")] = ""
+    auth_token: Secret | None = None
+    api_key: Annotated[str, shaped(r"(SK\w+)?", "an API key's SID begins with SK")] = ""
+    api_secret: Secret | None = None
+    webhook_shared_keys: dict[str, Secret] = Field({})
+    edge: str | None = None
+    region: str | None = None
+
+    @model_validator(mode="after")
+    def _paired(self) -> "TwilioSettings":
+        if bool(self.api_key) != (self.api_secret is not None):
+            raise ValueError("`api_key` and `api_secret` belong together. Give both or neither.")
+        return self
+
+
+class JambonzSettings(Section):
+    """`webhook_secret`: signs HTTP webhooks; `username`, `password`: of the websockets' basic authentication;
+    `api_url`, `api_key`: REST; `sample_rate`: of the audio, in Hz, both ways."""
+
+    webhook_secret: Secret | None = None
+    username: str = ""
+    password: Secret | None = None
+    api_url: HttpUrl | None = None
+    api_key: Secret | None = None
+    sample_rate: Literal[8_000, 16_000, 24_000] = 16_000
+
+    @model_validator(mode="after")
+    def _paired(self) -> "JambonzSettings":
+        if bool(self.username) != (self.password is not None):
+            raise ValueError("`username` and `password` belong together. Give both or neither.")
+        return self
+
+
+class SttSettings(Section):
+    """`beam`: 1 is greedy. `fallback`: the model that takes over when this one fails."""
+
+    kind: str = "faster-whisper"
+    model: str = _WHISPER
+    threads: Threads = 2
+    beam: int = Field(1, ge=1, le=10)
+    fallback: str | None = None
+    timeout_s: Seconds = 10.0
+
+
+class VadSettings(Section):
+    kind: str = "silero"
+    model: str = "silero-vad"
+
+
+class DenoiseSettings(Section):
+    kind: Literal["none", "rnnoise", "dtln"] = "none"
+
+    @property
+    def model(self) -> str:
+        """Name in the model store, "" where the weights come in a package."""
+        return "dtln" if self.kind == "dtln" else ""
+
+
+class LlmSettings(Section):
+    """A language model: "embedded" runs `model` of the store on this machine, "openai" talks to any endpoint of that
+    form."""
+
+    kind: Literal["embedded", "openai"] = "embedded"
+    model: str = _QWEN
+    base_url: HttpUrl | None = None
+    api_key: Secret | None = None
+    threads: Threads = 2
+    temperature: float = Field(0.0, ge=0, le=2)
+    timeout_s: Seconds = 20.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> "LlmSettings":
+        if self.kind == "openai" and (self.base_url is None or "model" not in self.model_fields_set):
+            raise ValueError('`kind = "openai"` needs base_url and model. Add them.')
+        return self
+
+
+class ModelSettings(Section):
+    """`order`: where weights are looked for, first to last; `dir`: the model store; `folder`: files of your own, laid
+    out like the store; `manifests`: model cards of your own, in the form of `pipelines/models/models.toml`."""
+
+    order: list[SourceKind] = Field(list(ORDER), min_length=1)
+    dir: FilePath | None = None
+    folder: FilePath | None = None
+    manifests: list[FilePath] = Field([])
+    stt: SttSettings = SttSettings()
+    vad: VadSettings = VadSettings()
+    denoise: DenoiseSettings = DenoiseSettings()
+    tts: dict[Language, TtsSettings] = Field(_VOICES)
+    llm: LlmSettings = LlmSettings()
+    llm_fallback: LlmSettings | None = None
+
+    @field_validator("tts", mode="before")
+    @classmethod
+    def _keep_default_voices(cls, given: object) -> object:
+        return {**_VOICES, **given} if isinstance(given, dict) else given
+
+
+class TurnSettings(Section):
+    """When a caller is heard as speaking, as done, as interrupting. `vad_*`: probabilities of speech; `lead_ms`: how
+    far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_max_ms`): silence that ends a turn that
+    sounds complete (or does not)."""
+
+    vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
+    vad_stop: float = Field(_POLICY.speech_off, gt=0, lt=1)
+    min_speech_ms: Milliseconds = _POLICY.min_speech_us // MS
+    min_silence_ms: Milliseconds = _POLICY.min_silence_us // MS
+    endpoint_ms: Milliseconds = _POLICY.endpoint_us // MS
+    endpoint_max_ms: Milliseconds = _POLICY.endpoint_unsure_us // MS
+    interruption_ms: Milliseconds = _POLICY.interruption_us // MS
+    turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
+    lead_ms: int = Field(_POLICY.lead_us // MS, ge=40, le=200)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "TurnSettings":
+        if self.vad_stop > self.vad_start:
+            raise ValueError("`vad_stop` must not be above `vad_start`. Raise the one or lower the other.")
+        if self.endpoint_max_ms < self.endpoint_ms:
+            raise ValueError("`endpoint_max_ms` must not be below `endpoint_ms`. Raise the one or lower the other.")
+        return self
+
+
+class Config(Section):
+    server: ServerSettings = ServerSettings()
+    recording: RecordingSettings = RecordingSettings()
+    twilio: TwilioSettings = TwilioSettings()
+    jambonz: JambonzSettings = JambonzSettings()
+    models: ModelSettings = ModelSettings()
+    turns: TurnSettings = TurnSettings()
+    agents: list[AgentConfig] = Field(default_factory=lambda: [example_agent()], min_length=1)
+
+    def agent_for(self, called: str) -> AgentConfig:
+        """Who answers the called number: the agent that lists it, else the one that lists none, else the first."""
+        number = plain_number(called)
+        for agent in self.agents:
+            if number in map(plain_number, agent.numbers):
+                return agent
+        return next((agent for agent in self.agents if not agent.numbers), self.agents[0])
+
+    def voice(self, agent: AgentConfig, language: str) -> TtsSettings:
+        """How an agent speaks a language: its own voice, or everybody's."""
+        return agent.voices.get(language) or self.models.tts[language]
+
+    def wanted_models(self) -> list[tuple[str, Port, str, str]]:
+        """What of the model store is used: (key of the configuration, port, kind of adapter, name or "")."""
+        models = self.models
+        talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
+        wanted: list[tuple[str, Port, str, str]] = []
+        if talking or any(agent.analyze for agent in self.agents):
+            wanted.append(("models.vad.model", "vad", models.vad.kind, models.vad.model))
+        if talking:
+            wanted.append(("models.stt.model", "stt", models.stt.kind, models.stt.model))
+            if models.stt.fallback is not None:
+                wanted.append(("models.stt.fallback", "stt", models.stt.kind, models.stt.fallback))
+            wanted.append(("models.denoise.kind", "denoise", models.denoise.kind, models.denoise.model))
+            for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):
+                if llm is not None and llm.kind == "embedded":
+                    wanted.append((f"models.{key}.model", "llm", "gguf", llm.model))
+        for i, agent in talking:
+            for language in agent.languages:
+                key = f"agents[{i}].voices.{language}" if language in agent.voices else f"models.tts.{language}"
+                voice = agent.voices.get(language) or models.tts.get(language)
+                if voice is not None:
+                    wanted.append((f"{key}.model", "tts", voice.kind, voice.model))
+        return list(dict.fromkeys(wanted))
+
+    def model_names(self) -> list[str]:
+        """Names in the model store of all that this configuration uses, without repetition."""
+        return list(dict.fromkeys(name for *_, name in self.wanted_models() if name))
+
+    def store(self) -> Store:
+        """The model store as configured. Raises ModelError for a manifest that cannot be read."""
+        models = self.models
+        return Store(models.dir, models.order, folder=models.folder, registry=Registry.load(models.manifests))
+
+
+def load(path: Path | None) -> Config:
+    """The configuration in a TOML file; None: the defaults, the example agent on loopback. Raises ConfigError with
+    every problem."""
+    if path is None:
+        return Config()
+    try:
+        with path.open("rb") as stream:
+            table = tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}. Mend the path given to --config.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}. Mend that line.") from error
+    try:
+        config = Config.model_validate(table, context=path.parent)
+    except pydantic.ValidationError as error:
+        # `from None`: what pydantic holds on to may include a secret
+        raise _refusal(path, explain(error, Config)) from None
+    if problems := clashes(config):
+        raise _refusal(path, problems)
+    return config
+
+
+def _refusal(path: Path, problems: list[str]) -> ConfigError:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return ConfigError(f"{path}: {count}\n" + "\n".join(f"  {problem}" for problem in problems))

@@ -1,0 +1,119 @@
+"""The models of a server, loaded once and shared by all calls: one worker for each job, one thread for each worker."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
+from pipelines.models.store import Store
+from server.config import AgentConfig, Config, SttSettings, TtsSettings
+from server.inference.listen import VoiceWorker
+from server.inference.speak import SpeakWorker
+from server.inference.transcribe import TranscribeWorker
+
+Progress = Callable[[str], None]
+Observe = Callable[[str, float], None]
+
+
+class Engines:
+    """Opened with `await Engines.open(config, observe, progress)`; raises ModelError naming what is missing and the mend."""
+
+    def __init__(self) -> None:
+        self.voice: VoiceWorker | None = None
+        self.transcribe: TranscribeWorker | None = None
+        self._speakers: dict[str, SpeakWorker] = {}  # by agent
+
+    @classmethod
+    async def open(cls, config: Config, observe: Observe, progress: Progress) -> "Engines":
+        engines = cls()
+        try:
+            await engines._load(config, observe, progress)
+        except BaseException:
+            await engines.close()
+            raise
+        return engines
+
+    async def _load(self, config: Config, observe: Observe, progress: Progress) -> None:
+        store = config.store()
+        models = config.models
+        talking = [agent for agent in config.agents if agent.kind == "llm"]
+        if any(agent.analyze for agent in config.agents):
+            progress(models.vad.model)
+            vad = await asyncio.to_thread(load_vad, store, config)
+            denoiser = await asyncio.to_thread(load_denoiser, store, config)
+            self.voice = VoiceWorker(vad, denoiser, observe=observe)
+        if not talking:
+            return
+        progress(models.stt.model)
+        stt = await asyncio.to_thread(load_stt, store, models.stt, models.stt.model)
+        fallback = await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
+        self.transcribe = TranscribeWorker(stt, fallback, timeout_s=models.stt.timeout_s, observe=observe)
+        loaded: dict[TtsSettings, TextToSpeech] = {}
+        shared: dict[tuple[tuple[str, TtsSettings], ...], SpeakWorker] = {}
+        for agent in talking:
+            wanted = tuple((language, config.voice(agent, language)) for language in agent.languages)
+            for language, settings in wanted:
+                if settings not in loaded:
+                    progress(f"voice {settings.model or settings.kind}")
+                    loaded[settings] = await asyncio.to_thread(load_voice, store, settings, language)
+            if wanted not in shared:
+                voices = {language: loaded[settings] for language, settings in wanted}
+                shared[wanted] = SpeakWorker(voices, cache_dir=cache_dir(), observe=observe)
+            self._speakers[agent.name] = shared[wanted]
+            progress(f"phrases of {agent.name}")
+            await shared[wanted].warm(recurring(agent))
+
+    def speaker(self, agent: AgentConfig) -> SpeakWorker | None:
+        return self._speakers.get(agent.name)
+
+    async def close(self) -> None:
+        workers = [self.voice, self.transcribe, *set(self._speakers.values())]
+        await asyncio.gather(*(worker.aclose() for worker in workers if worker is not None))
+
+
+def recurring(agent: AgentConfig) -> list[tuple[str, str]]:
+    """(text, language) of what this agent's calls say without asking it: synthesized before the first call."""
+    texts = []
+    for language in agent.languages:
+        phrases = agent.phrases(language)
+        said = (phrases.greeting, phrases.prompt, phrases.goodbye, phrases.apology, *phrases.fillers)
+        texts += [(text, language) for text in said]
+    return texts
+
+
+def cache_dir() -> Path:
+    """Where synthesized phrases are kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "allo" / "phrases"
+
+
+def load_vad(store: Store, config: Config) -> VoiceActivity:
+    from pipelines.adapters.vad.silero import SileroVad
+
+    return SileroVad(store.path(config.models.vad.model))
+
+
+def load_denoiser(store: Store, config: Config) -> Denoiser | None:
+    if config.models.denoise.kind == "none":
+        return None
+    from pipelines.adapters.denoise.dtln import Dtln
+
+    return Dtln(store.path(config.models.denoise.model))
+
+
+def load_stt(store: Store, settings: SttSettings, name: str) -> SpeechToText:
+    from pipelines.adapters.stt.faster_whisper import FasterWhisper
+
+    return FasterWhisper(store.path(name), threads=settings.threads, beam=settings.beam)
+
+
+def load_voice(store: Store, settings: TtsSettings, language: str) -> TextToSpeech:
+    if settings.kind == "piper":
+        from pipelines.adapters.tts.piper import Piper
+
+        return Piper(store.path(settings.model), threads=os.cpu_count() or 1)
+    from pipelines.adapters.tts.kokoro import Kokoro
+
+    return Kokoro(
+        store.path(settings.model), voice=settings.voice, language=language, threads=os.cpu_count() or 1, speed=settings.speed
+    )

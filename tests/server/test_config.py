@@ -1,0 +1,306 @@
+"""The configuration: defaults that serve, every problem at once, secrets that stay secret."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import ConfigError
+from server.config import Config, load
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "allo.example.toml"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "allo.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    return [line.strip() for line in str(refused.value).splitlines()[1:]]
+
+
+def test_defaults_serve_the_example_agent_on_loopback():
+    config = load(None)
+    assert (config.server.host, config.agents[0].tools, config.agents[0].languages) == (
+        "127.0.0.1",
+        ["clinic"],
+        ["en", "fr"],
+    )
+    assert "Maple Street" in config.agents[0].greeting["en"]
+    assert config.model_names() == [
+        "silero-vad",
+        "whisper-base",
+        "qwen2.5-coder-1.5b-instruct-q4_k_m",
+        "piper-en_US-joe-medium",
+        "kokoro-82m-int8",
+    ]
+
+
+def test_an_empty_file_is_the_defaults(write):
+    assert load(write("")) == load(None)
+
+
+def test_two_configurations_share_nothing():
+    first = load(None)
+    first.server.port = 1
+    first.models.tts.clear()
+    first.agents[0].languages.append("de")
+    assert (load(None).server.port, len(load(None).models.tts), load(None).agents[0].languages) == (
+        8080,
+        2,
+        ["en", "fr"],
+    )
+
+
+def test_all_problems_at_once_each_with_its_key_and_mend(write):
+    path = write("""
+        [server]
+        prot = 80
+        max_calls = "many"
+        public_url = "http://example.org"
+        [jambonz]
+        sample_rate = 44100
+        [models.llm]
+        kind = "openai"
+        [models.tts.fr]
+        kind = "piper"
+        sped = 2
+        [[agents]]
+        name = "a"
+        languages = ["en", "de"]
+        mcp_servers = [{ name = "m" }]
+        [[agents]]
+        tools = ["Not A Tool"]
+    """)
+    found = problems(path)
+    assert {line.partition(": ")[0] for line in found} == {
+        "server.prot",
+        "server.max_calls",
+        "server.public_url",
+        "jambonz.sample_rate",
+        "models.llm",
+        "models.tts.fr.sped",
+        "agents[0].mcp_servers[0]",
+        "agents[1].name",
+        "agents[1].tools[0]",
+    }
+    assert "server.prot: unknown key. Did you mean `port`?" in found
+    assert "models.tts.fr.sped: unknown key. Did you mean `speed`?" in found
+    assert "agents[1].name: is missing. Add it." in found
+    assert all(line.endswith((".", "?")) for line in found)
+
+
+def test_parts_that_do_not_go_together(write):
+    path = write("""
+        [models.stt]
+        model = "whisper-bse"
+        [models.llm]
+        model = "silero-vad"
+        [models.tts.fr]
+        kind = "piper"
+        model = "kokoro-82m-int8"
+        [models.tts.en]
+        kind = "piper"
+        [[agents]]
+        name = "a"
+        languages = ["en", "fr", "de"]
+        greeting = { de = "Hallo" }
+        prompt = { de = "Noch da?" }
+        goodbye = { de = "Tschüss" }
+        apology = { de = "Oh" }
+        fillers = { de = ["Moment"] }
+        [[agents]]
+        name = "a"
+        numbers = ["+1 555 0100"]
+        [[agents]]
+        name = "c"
+        numbers = ["+15550100"]
+    """)
+    found = problems(path)
+    assert [line.partition(": ")[0] for line in found] == [
+        "agents[0].languages",
+        "agents[1].name",
+        "agents[2].numbers",
+        "models.stt.model",
+        "models.llm.model",
+        "models.tts.en.model",
+        "models.tts.fr.model",
+    ]
+    assert "Did you mean whisper-base?" in found[3]
+
+
+def test_a_language_without_words_is_refused(write):
+    assert problems(write('[[agents]]\nname = "a"\nlanguages = ["en", "de"]')) == [
+        "agents[0]: `greeting` has no text in de. Add greeting = { de = ... }."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("[server", "not TOML"), ("a = 1\n\xff".encode("latin-1"), "not TOML"), (None, "No such file")],
+)
+def test_a_file_that_cannot_be_read(tmp_path, text, words):
+    path = tmp_path / "allo.toml"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=words):
+        load(path)
+
+
+def test_secrets_come_from_the_environment_or_a_file_and_are_never_shown(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEST_TOKEN", "hunter2")
+    (tmp_path / "key").write_text("s3cret\n")
+    config = load(write('[twilio]\nauth_token = "env:TEST_TOKEN"\n[jambonz]\napi_key = "file:key"'))
+    assert config.twilio.auth_token.get_secret_value() == "hunter2"
+    assert config.jambonz.api_key.get_secret_value() == "s3cret"
+    shown = repr(config) + str(config.model_dump()) + config.model_dump_json()
+    assert "hunter2" not in shown
+    assert "s3cret" not in shown
+
+
+def test_secrets_that_are_not_there_or_written_out(write, monkeypatch):
+    monkeypatch.delenv("TEST_TOKEN", raising=False)
+    path = write("""
+        [twilio]
+        auth_token = "env:TEST_TOKEN"
+        webhook_shared_keys = { k = "file:nowhere" }
+        [jambonz]
+        webhook_secret = "hunter2"
+    """)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert "TEST_TOKEN is not set" in str(refused.value)
+    assert "nowhere cannot be read" in str(refused.value)
+    assert "jambonz.webhook_secret: a secret is not written here" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_agents_are_chosen_by_called_number(write):
+    config = load(
+        write("""
+        [[agents]]
+        name = "sales"
+        numbers = ["+1 (555) 010-0100", "200"]
+        [[agents]]
+        name = "rest"
+        [[agents]]
+        name = "echo"
+        kind = "echo"
+        numbers = ["+33123456789"]
+    """)
+    )
+    called = {
+        "+15550100100": "sales",
+        "sip:200@example.org;user=phone": "sales",
+        "sip:+33123456789@host": "echo",
+        "+49": "rest",
+        "": "rest",
+    }
+    assert {number: config.agent_for(number).name for number in called} == called
+
+
+def test_without_a_general_agent_the_first_answers_what_is_left(write):
+    config = load(write('[[agents]]\nname = "a"\nnumbers = ["1"]\n[[agents]]\nname = "b"\nnumbers = ["2"]'))
+    assert config.agent_for("3").name == "a"
+
+
+def test_texts_and_voices_that_are_not_given_keep_their_default(write):
+    config = load(
+        write("""
+        [models.tts.de]
+        kind = "nanotts"
+        [[agents]]
+        name = "a"
+        greeting = { fr = "Allô" }
+        voices = { fr = { kind = "kokoro", model = "kokoro-82m-int8", voice = "ff_siwis", speed = 1.2 } }
+    """)
+    )
+    agent = config.agents[0]
+    assert agent.greeting == {"en": "Hello. How can I help you?", "fr": "Allô"}
+    assert set(config.models.tts) == {"en", "fr", "de"}
+    assert (config.voice(agent, "fr").speed, config.voice(agent, "en").kind) == (1.2, "piper")
+
+
+def test_instructions_and_paths_are_relative_to_the_file(write, tmp_path):
+    (tmp_path / "prompt.txt").write_text("Be brief.")
+    config = load(write('[recording]\ndir = "calls"\n[[agents]]\nname = "a"\ninstructions = "file:prompt.txt"'))
+    assert config.agents[0].instructions == "Be brief."
+    assert config.recording.dir == tmp_path / "calls"
+
+
+def test_an_echo_line_needs_no_models(write):
+    assert load(write('[[agents]]\nname = "a"\nkind = "echo"')).model_names() == []
+    assert load(write('[[agents]]\nname = "a"\nkind = "echo"\nanalyze = true')).model_names() == ["silero-vad"]
+
+
+def test_a_change_after_loading_is_checked_as_well():
+    config = load(None)
+    config.server.port = 0
+    with pytest.raises(ValueError, match="port"):
+        config.server.port = 70_000
+
+
+def test_the_example_file_loads():
+    load(EXAMPLE)
+
+
+def test_the_example_file_with_every_comment_taken_off_loads_and_has_every_key(tmp_path, monkeypatch):
+    for name in re.findall(r"env:(\w+)", EXAMPLE.read_text()):
+        monkeypatch.setenv(name, "x")
+    text = re.sub(r"(?m)^# (?=[a-z_0-9]+ = |\[)", "", EXAMPLE.read_text(encoding="utf-8"))
+    path = tmp_path / "full.toml"
+    path.write_text(text, encoding="utf-8")
+    config = load(path)
+    assert _keys_left_out(config) == {
+        "models.llm.base_url",
+        "models.llm.api_key",
+        "models.tts.en.voice",
+        "agents.voices.en.speed",
+        "agents.mcp_servers.command",
+    }
+
+
+def test_what_the_example_calls_a_default_is_one():
+    text = re.sub(r"(?m)^# (?=[a-z_0-9]+ = )", "", EXAMPLE.read_text(encoding="utf-8"))
+    shown = {key: value for key, value in re.findall(r"(?m)^(\w+) = ([\d.]+)(?: |$)", text)}
+    settings = {
+        **load(None).turns.model_dump(),
+        **load(None).agents[0].model_dump(),
+        **load(None).server.model_dump(),
+        **load(None).recording.model_dump(),
+    }
+    compared = {key for key in shown if key in settings}
+    assert len(compared) > 15
+    assert {key: float(shown[key]) for key in compared} == {key: float(settings[key]) for key in compared}
+
+
+def _keys_left_out(section, prefix="") -> set[str]:
+    """Keys that are in the classes and not in what was read, by their way; of a list or table of tables, the first."""
+    left_out = set()
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        held = (
+            next(iter(value.values() if isinstance(value, dict) else value), None)
+            if isinstance(value, dict | list)
+            else value
+        )
+        if name not in section.model_fields_set:
+            left_out.add(prefix + name)
+        elif hasattr(held, "model_fields_set"):
+            key = prefix + name + (".en" if isinstance(value, dict) else "")
+            if not key.startswith("models.llm_fallback"):
+                left_out |= _keys_left_out(held, key + ".")
+    return left_out
+
+
+def test_the_configuration_has_a_json_schema():
+    assert "agents" in Config.model_json_schema()["properties"]
