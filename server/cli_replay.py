@@ -91,7 +91,12 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
                 recorded = caller_dump(audio_format, audio, CallSettings(), "", after_us=int(after * SECOND))
             shown = recorded
             if models:
-                opened = open_models(config, recorded.meta.agent, recorded.meta.outbound, agent)
+                live = agent or not dump.is_dir()  # a sound file has no recorded agent
+                opened = open_models(config, recorded.meta.agent, recorded.meta.outbound, live)
+                if live and opened.agent is None:
+                    raise DumpError(
+                        "the configuration gave no agent to answer with: leave --agent out, or name another"
+                    )
                 again = bool(config) or not dump.is_dir()
                 shown = _run(recorded, opened, opened.settings if again else None, fixed)
                 _show_run(recorded, shown, json)

@@ -11,6 +11,7 @@ from server.config import AgentConfig, Config, SttSettings, TtsSettings
 from server.inference.listen import VoiceWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
+from server.settings import phrases_of
 
 Progress = Callable[[str], None]
 Observe = Callable[[str, float], None]
@@ -38,7 +39,7 @@ class Engines:
         store = config.store()
         models = config.models
         talking = [agent for agent in config.agents if agent.kind == "llm"]
-        if any(agent.analyze for agent in config.agents):
+        if talking or any(agent.analyze for agent in config.agents):
             progress(models.vad.model)
             vad = await asyncio.to_thread(load_vad, store, config)
             denoiser = await asyncio.to_thread(load_denoiser, store, config)
@@ -49,20 +50,24 @@ class Engines:
         stt = await asyncio.to_thread(load_stt, store, models.stt, models.stt.model)
         fallback = await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
         self.transcribe = TranscribeWorker(stt, fallback, timeout_s=models.stt.timeout_s, observe=observe)
-        loaded: dict[TtsSettings, TextToSpeech] = {}
-        shared: dict[tuple[tuple[str, TtsSettings], ...], SpeakWorker] = {}
+        loaded: dict[str, TextToSpeech] = {}
+        shared: dict[tuple[str, ...], SpeakWorker] = {}
         for agent in talking:
-            wanted = tuple((language, config.voice(agent, language)) for language in agent.languages)
-            for language, settings in wanted:
-                if settings not in loaded:
+            voices: dict[str, TextToSpeech] = {}
+            keys = []
+            for language in agent.languages:
+                settings = config.voice(agent, language)
+                key = f"{language} {settings.model_dump_json()}"
+                if key not in loaded:
                     progress(f"voice {settings.model or settings.kind}")
-                    loaded[settings] = await asyncio.to_thread(load_voice, store, settings, language)
-            if wanted not in shared:
-                voices = {language: loaded[settings] for language, settings in wanted}
-                shared[wanted] = SpeakWorker(voices, cache_dir=cache_dir(), observe=observe)
-            self._speakers[agent.name] = shared[wanted]
+                    loaded[key] = await asyncio.to_thread(load_voice, store, settings, language)
+                voices[language] = loaded[key]
+                keys.append(key)
+            if tuple(keys) not in shared:
+                shared[tuple(keys)] = SpeakWorker(voices, cache_dir=cache_dir(), observe=observe)
+            self._speakers[agent.name] = speaker = shared[tuple(keys)]
             progress(f"phrases of {agent.name}")
-            await shared[wanted].warm(recurring(agent))
+            await speaker.warm(recurring(agent))
 
     def speaker(self, agent: AgentConfig) -> SpeakWorker | None:
         return self._speakers.get(agent.name)
@@ -76,7 +81,7 @@ def recurring(agent: AgentConfig) -> list[tuple[str, str]]:
     """(text, language) of what this agent's calls say without asking it: synthesized before the first call."""
     texts = []
     for language in agent.languages:
-        phrases = agent.phrases(language)
+        phrases = phrases_of(agent, language)
         said = (phrases.greeting, phrases.prompt, phrases.goodbye, phrases.apology, *phrases.fillers)
         texts += [(text, language) for text in said]
     return texts

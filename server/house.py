@@ -10,19 +10,18 @@ from importlib.metadata import version
 import structlog
 
 from pipelines import events as ev
-from pipelines.call import Call, CallSettings
+from pipelines.call import Call
 from pipelines.models.ports import Agent
 from pipelines.replay.dump import Meta
-from pipelines.turns.policy import Phrases
-from pipelines.units import MS, SECOND
 from server.agents import Agents
 from server.auth import Tokens
-from server.config import AgentConfig, Config
+from server.config import Config
 from server.engines import Engines
 from server.models import CallModels
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder
 from server.session import Control, Session, Socket, Wire
+from server.settings import call_settings
 
 log = structlog.get_logger()
 
@@ -80,7 +79,7 @@ class House:
     async def take_call(self, carrier: str, wire: Wire, socket: Socket, control: Control, started: ev.CallStarted) -> str:
         """Drive one call to its end; returns why it ended."""
         chosen = self.config.agent_for(started.called)
-        settings = call_settings(self.config, chosen, marks=True)
+        settings = call_settings(self.config, chosen)
         call = Call(settings)
         observers = [self.metrics.observe]
         recording = None
@@ -123,43 +122,3 @@ class House:
             count = getattr(call.inbound, fate)
             if count:
                 self.metrics.frames.labels(fate).inc(count)
-
-
-def call_settings(config: Config, agent: AgentConfig, *, marks: bool) -> CallSettings:
-    """The configuration of one agent as the pure call wants it."""
-    turns = config.turns
-    phrases = {
-        language: Phrases(
-            greeting=agent.greeting[language],
-            prompt=agent.prompt[language],
-            goodbye=agent.goodbye[language],
-            apology=agent.apology[language],
-            fillers=tuple(agent.fillers[language]),
-        )
-        for language in agent.languages
-    }
-    models = config.models
-    return CallSettings(
-        languages=tuple(agent.languages),
-        phrases=phrases,
-        transfer_number=agent.transfer_number or "",
-        echo=agent.kind == "echo",
-        analyze=agent.kind != "echo" or agent.analyze,
-        speech_on=turns.vad_start,
-        speech_off=turns.vad_stop,
-        min_speech_us=turns.min_speech_ms * MS,
-        min_silence_us=turns.min_silence_ms * MS,
-        endpoint_us=turns.endpoint_ms * MS,
-        endpoint_unsure_us=turns.endpoint_max_ms * MS,
-        interruption_us=turns.interruption_ms * MS,
-        turn_limit_us=turns.turn_limit_s * SECOND,
-        lead_us=turns.lead_ms * MS,
-        mark_every_us=200 * MS if marks else 0,
-        filler_after_us=agent.filler_ms * MS,
-        silence_prompt_us=int(agent.silence_prompt_s * SECOND),
-        silence_hangup_us=int(agent.silence_hangup_s * SECOND),
-        max_call_us=int(agent.max_call_s * SECOND),
-        stt_attempts=3 if models.stt.fallback else 2,
-        agent_attempts=3 if models.llm_fallback else 2,
-        tts_attempts=2,
-    )

@@ -23,12 +23,11 @@ def run(
     """Blocks until SIGINT or SIGTERM. Raises AlloError when the server cannot start."""
     logs.configure(log_level, log_json)
     config = load(path)
-    if host is not None:
-        config.server.host = host
-    if port is not None:
-        config.server.port = port
+    told = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    config = config.model_copy(update={"server": config.server.model_copy(update=told)})
     if dumps is not None:
-        config.recording.enabled, config.recording.dir = True, dumps
+        recording = config.recording.model_copy(update={"enabled": True, "dir": dumps})
+        config = config.model_copy(update={"recording": recording})
     try:
         import uvloop
     except ImportError:  # not built for this platform; asyncio's own loop does the same, slower

@@ -23,6 +23,7 @@ DATA = Path(__file__).with_name("data")
 HUB = "https://huggingface.co"
 
 _BLOCK = 1 << 20
+_HUB_BLOCK = 1 << 16  # what a broken connection costs at most
 _CONNECT_S = 2.0
 _PROBE_S = 4.0  # a name server that is shut off answers nothing, and no socket time-out bounds that
 _READ_S = 30.0
@@ -94,7 +95,7 @@ class HubFetcher:
             with partial.open("r+b" if partial.exists() else "wb") as sink:
                 sink.truncate(have)
                 sink.seek(have)
-                for block in response.iter_content(_BLOCK):
+                for block in response.iter_content(_HUB_BLOCK):
                     have += len(block)
                     if have > size:
                         raise Unavailable("another file than expected: it is larger")

@@ -119,9 +119,9 @@ class Store:
     def status(self, name: str) -> Status:
         card, folder = self.registry[name], self.root / name
         verified = self._verified(name)
-        here = [file for file in card.files if _stamp(folder / file.name)[0] == file.size]
-        if len(here) < len(card.files):
-            begun = here or any(folder.glob(".*.partial"))
+        sizes = [_stamp(folder / file.name)[0] for file in card.files]
+        if sizes != [file.size for file in card.files]:
+            begun = max(sizes) >= 0 or any(folder.glob(".*.partial"))
             return Status(card, "partial" if begun else "missing", folder)
         sound = all(verified.get(file.name) == _entry(folder / file.name, file) for file in card.files)
         return Status(card, "ready" if sound else "unchecked", folder)

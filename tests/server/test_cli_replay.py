@@ -160,7 +160,16 @@ def test_a_sound_file_is_a_caller(invoke, tmp_path):
     path = tmp_path / "caller.wav"
     soundfile.write(path, soundfile.read(TWO_PARTIES)[0], 8_000, subtype="ULAW")
     assert invoke(path, "--models").exit_code == 2  # which channel?
-    result = invoke(path, "--models", "--agent", "--channel", 1, "--after", 4, "--fixed", "--json")
+    result = invoke(path, "--models", "--channel", 1, "--after", 4, "--fixed", "--json")
     told = json.loads(result.output)
     assert told["recorded"] == []
     assert {turn["party"] for turn in told["now"]} == {"caller", "agent"}
+    assert "Certainly. Goodbye now." in [turn["text"] for turn in told["now"]]
+
+
+def test_an_agent_that_was_asked_for_and_is_not_there_is_said(folder):
+    app = typer.Typer()
+    app.command()(make_replay(lambda *_: ReplayModels(SETTINGS, Loudness(), Counting(), tone)))
+    result = CliRunner().invoke(app, [str(folder), "--models", "--agent"])
+    assert result.exit_code == 2
+    assert "no agent" in result.output

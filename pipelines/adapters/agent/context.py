@@ -25,14 +25,15 @@ class CallContext:
         language: str,
         now: datetime,
         reply: int,
-        caller_words: str,
+        dialogue: list[tuple[str, str]],
         emit: Callable[[Event], None],
     ) -> None:
         """`caller`, `called`: numbers, "" when withheld. `language`: of this reply, ISO 639-1. `now`: local time of the practice,
-        shop or office that is called. `caller_words`: all that the caller has said, this turn included."""
+        shop or office that is called. `dialogue`: what was said, as ("caller" or "agent", words), the caller's
+        latest words last."""
         self.call_id, self.caller, self.called = call_id, caller, called
         self.language, self.now, self.reply = language, now, reply
-        self.caller_words = caller_words
+        self.dialogue = dialogue
         self.said = False
         """Whether the agent has said anything in this reply."""
         self.answered = False

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from agents import FunctionTool, OpenAIChatCompletionsModel
+from agents import FunctionTool, OpenAIChatCompletionsModel, TResponseInputItem
 from agents.models.interface import Model
 from openai import AsyncOpenAI
 
 from pipelines.adapters.agent.constrained import ConstrainedModel
 from pipelines.adapters.agent.engine import EmbeddedEngine
-from pipelines.adapters.agent.openai_agents import AgentLimits, Facts, OpenAIAgent
+from pipelines.adapters.agent.openai_agents import AgentLimits, Facts, OpenAIAgent, Prompt
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -47,14 +47,15 @@ class AgentFactory:
         llm: EmbeddedEngine | Endpoint | Model,
         *,
         instructions: Mapping[str, str] | str,
-        examples: Mapping[str, str] | None = None,
+        examples: Mapping[str, Sequence[tuple[str, str]]] | None = None,
         tools: Sequence[FunctionTool] = (),
         fallback: EmbeddedEngine | Endpoint | Model | None = None,
         limits: AgentLimits | None = None,
     ) -> None:
         """`instructions`: by language (ISO 639-1), or one text for all, to which the language to speak is added.
 
-        `examples`: by language; lines that show a small embedded model when to use which tool. Other models do not see them.
+        `examples`: by language; pairs of what a caller says and what the agent answers (words, or a tool call as
+        `grammar.call_text` writes it), which show a small embedded model when to use which tool. Other models do not see them.
         `fallback`: answers a third attempt at the same reply.
         """
         self._clients: list[AsyncOpenAI] = []
@@ -67,11 +68,10 @@ class AgentFactory:
     def open(self, call_id: str, caller: str, called: str, language: str, now: datetime) -> OpenAIAgent:
         """The agent of a new call. `language`: the one the call starts in; `now`: local time where the call is answered."""
 
-        def instructions(language: str, model: Model) -> str:
+        def prompt(language: str, model: Model) -> Prompt:
             return self.prompt(language, model, now)
 
-        agent = OpenAIAgent(self._models, instructions, self._tools, Facts(call_id, caller, called, now), self._limits)
-        return agent
+        return OpenAIAgent(self._models, prompt, self._tools, Facts(call_id, caller, called, now), self._limits)
 
     async def warm(self, languages: Sequence[str], now: datetime) -> None:
         """Compute the prompt prefix of each language, so that the first caller does not wait for it (embedded model only).
@@ -79,19 +79,18 @@ class AgentFactory:
         for model in self._models:
             if isinstance(model, ConstrainedModel):
                 for language in languages:
-                    await model.prefill(self.prompt(language, model, now), [], list(self._tools))
+                    prompt = self.prompt(language, model, now)
+                    await model.prefill(prompt.instructions, list(prompt.examples), list(self._tools))
 
-    def prompt(self, language: str, model: Model, now: datetime) -> str:
-        """The system prompt of a call in `language` that begins at `now`. The date comes last: all before it is the same every day."""
-        parts = [
-            self._instructions.get(language) or self._instructions.get("") or next(iter(self._instructions.values()))
-        ]
-        if language not in self._instructions:
-            parts.append(f"Speak {_LANGUAGES.get(language, language)}.")
-        if isinstance(model, ConstrainedModel) and self._examples:
-            parts.append(self._examples.get(language) or next(iter(self._examples.values())))
-        parts.append(_today(language, now))
-        return "\n\n".join(parts)
+    def prompt(self, language: str, model: Model, now: datetime) -> Prompt:
+        """What `model` is told ahead of a call in `language` that begins at `now`."""
+        text = self._instructions.get(language) or next(iter(self._instructions.values()))
+        spoken = "" if language in self._instructions else f"Speak {_LANGUAGES.get(language, language)}."
+        examples: list[TResponseInputItem] = []
+        if isinstance(model, ConstrainedModel):
+            for said, answer in self._examples.get(language, ()):
+                examples += [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+        return Prompt(" ".join(part for part in (text, spoken, _today(language, now)) if part), tuple(examples))
 
     async def close(self) -> None:
         """Close the connections to endpoints. An `EmbeddedEngine` is closed by who started it."""

@@ -24,7 +24,7 @@ def reply_grammar(tools: Sequence[FunctionTool]) -> str:
     calls = [f"call{n}" for n in range(len(tools))]
     rules = ["%llguidance {}", f"start: {' | '.join(['speech', *calls])}", f"speech: {_SPEECH}"]
     for rule, tool in zip(calls, tools, strict=True):
-        opening = json.dumps(f'{{"name": {json.dumps(tool.name)}, "arguments": ')
+        opening = json.dumps(f"{{{json.dumps(tool.name)}: ")
         schema = {**_bounded(tool.params_json_schema), "x-guidance": _SPACING}
         rules.append(f'{rule}: {opening} %json {json.dumps(schema)} "}}"')
     return "\n".join(rules) + "\n"
@@ -43,14 +43,15 @@ def tool_prompt(tools: Sequence[FunctionTool]) -> str:
 
 
 def call_text(name: str, arguments: str) -> str:
-    """A tool call as the embedded model writes it; `arguments` is JSON."""
-    return f'{{"name": "{name}", "arguments": {arguments}}}'
+    """A tool call as the embedded model writes it, `{"name": {arguments}}`: half the tokens of the usual form, and tokens are what
+    the caller waits for. `arguments` is JSON."""
+    return f'{{"{name}": {arguments}}}'
 
 
 def read_call(text: str) -> tuple[str, str]:
     """The (name, arguments as JSON) of a tool call written by the embedded model. Raises ValueError when it is cut short."""
-    call = json.loads(text)
-    return call["name"], json.dumps(call["arguments"], ensure_ascii=False)
+    [(name, arguments)] = json.loads(text).items()
+    return name, json.dumps(arguments, ensure_ascii=False)
 
 
 def _placeholder(schema: dict[str, Any]) -> Any:

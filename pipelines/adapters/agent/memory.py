@@ -36,12 +36,12 @@ class Memory:
         cut costs the model its cached prefix, so cuts are few."""
         self._limit = limit
         self._turns: list[_Turn] = []
-        self._caller_words = ""
 
     @property
-    def caller_words(self) -> str:
-        """All that the caller has said, also in turns no longer remembered (the last `limit` characters)."""
-        return self._caller_words
+    def dialogue(self) -> list[tuple[str, str]]:
+        """What was said so far, in order: ("caller" or "agent", words)."""
+        said = [part for turn in self._turns for part in (("caller", turn.asked), ("agent", turn.text))]
+        return [(party, words) for party, words in said if words]
 
     def ask(self, reply: int, text: str) -> None:
         """The caller said `text`, which `reply` is to answer. Asking again (a retry) forgets the words of the failed attempt but
@@ -52,7 +52,6 @@ class Memory:
             if last and not last.text and not last.tools and last.asked and text.startswith(last.asked):
                 self._turns.pop()  # he went on speaking: his turn is the longer one
             turn = self._insert(_Turn(reply, text))
-            self._caller_words = f"{self._caller_words} {text}"[-self._limit :]
         elif not turn.heard:
             turn.text = ""
         self._forget_oldest()

@@ -15,6 +15,7 @@ from agents import (
     RunConfig,
     RunContextWrapper,
     Runner,
+    TResponseInputItem,
     ToolsToFinalOutputResult,
     set_tracing_disabled,
 )
@@ -55,20 +56,28 @@ class Facts(msgspec.Struct, frozen=True):
     now: datetime
 
 
+class Prompt(msgspec.Struct, frozen=True):
+    """What a model is told ahead of the call: a system prompt, and examples as input items of the SDK."""
+
+    instructions: str
+    examples: tuple[TResponseInputItem, ...] = ()
+
+
 class OpenAIAgent:
     """`pipelines.models.ports.Agent`. One per call; holds the call's memory."""
 
     def __init__(
         self,
         models: Sequence[Model],
-        instructions: Callable[[str, Model], str],
+        prompt: Callable[[str, Model], Prompt],
         tools: Sequence[FunctionTool],
         facts: Facts,
         limits: AgentLimits,
     ) -> None:
-        """`models`: the agent's own, then (optional) its fallback. `instructions(language, model)`: the system prompt."""
+        """`models`: the agent's own, then (optional) its fallback. `prompt(language, model)`: what the model is told ahead of
+        the call."""
         self._models = models
-        self._instructions = instructions
+        self._prompt = prompt
         self._facts = facts
         self._limits = limits
         self._memory = Memory()
@@ -93,7 +102,7 @@ class OpenAIAgent:
             language=language,
             now=self._facts.now,
             reply=reply,
-            caller_words=self._memory.caller_words,
+            dialogue=self._memory.dialogue,
             emit=outbox.put_nowait,
         )
         model = self._models[1] if attempt >= 2 and len(self._models) > 1 else self._models[0]
@@ -125,8 +134,11 @@ class OpenAIAgent:
         model = self._models[0]
         if isinstance(model, ConstrainedModel):
             try:
+                prompt = self._prompt(language, model)
                 async with asyncio.timeout(self._limits.model_s):
-                    await model.prefill(self._instructions(language, model), self._memory.items(), list(self._tools))
+                    await model.prefill(
+                        prompt.instructions, [*prompt.examples, *self._memory.items()], list(self._tools)
+                    )
             except (openai.OpenAIError, TimeoutError):
                 return
 
@@ -137,9 +149,10 @@ class OpenAIAgent:
 
     async def _produce(self, context: CallContext, model: Model, outbox: asyncio.Queue[Event | None]) -> None:
         limits = self._limits
+        prompt = self._prompt(context.language, model)
         agent = Agent[CallContext](
             name="receptionist",
-            instructions=self._instructions(context.language, model),
+            instructions=prompt.instructions,
             model=TimeLimited(model, limits.first_token_s, limits.model_s),
             model_settings=ModelSettings(temperature=0.0, max_tokens=limits.tokens),
             tools=list(self._tools),
@@ -148,7 +161,7 @@ class OpenAIAgent:
         try:
             run = Runner.run_streamed(
                 agent,
-                self._memory.items(),
+                [*prompt.examples, *self._memory.items()],
                 context=context,
                 max_turns=limits.steps,
                 run_config=RunConfig(tracing_disabled=True, trace_include_sensitive_data=False),

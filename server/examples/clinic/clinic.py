@@ -34,7 +34,7 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
     async def opening_hours(context: Context, day: Day = "") -> str:
         """when the practice is open"""
         call = context.context
-        asked = read_day(day, call.now.date()) if day else None
+        asked = _meant(day, call) if day else None
         if asked is None:
             return _say(call, "week")
         return _say(call, "open" if asked.weekday() < 5 else "closed", day=asked)
@@ -42,7 +42,7 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
     async def find_slots(context: Context, day: Day, part_of_day: Literal["morning", "afternoon", ""] = "") -> str:
         """free appointments"""
         call = context.context
-        asked = read_day(day, call.now.date())
+        asked = _meant(day, call)
         if asked is None:
             return _say(call, "which_day")
         return await _offer(diary, call, asked, part_of_day, "free")
@@ -50,7 +50,7 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
     async def book_slot(context: Context, day: Day, time: Annotated[str, Field(max_length=20)], name: Name) -> str:
         """book, once the caller has given day, time and name"""
         call = context.context
-        asked, at = read_day(day, call.now.date()), read_time(time)
+        asked, at = _meant(day, call), read_time(time)
         if asked is None:
             return _say(call, "which_day")
         if at is None:
@@ -99,9 +99,18 @@ def _spread(starts: list[datetime]) -> list[datetime]:
     return [starts[n * (len(starts) - 1) // (_OFFERED - 1)] for n in range(_OFFERED)]
 
 
+def _meant(day: str, call: CallContext) -> date | None:
+    """The day the caller means: the model's, if one of the two has named it; else the one named last in the call. Small models fill
+    in a day (often today's weekday) when they should have asked."""
+    today = call.now.date()
+    given = read_day(day, today)
+    named = [found for _, words in call.dialogue if (found := read_day(words, today))]
+    return given if given in named else named[-1] if named else None
+
+
 def _was_said(name: str, call: CallContext) -> bool:
     """Whether the caller has said that name: small models invent one rather than ask."""
-    heard = plain(call.caller_words)
+    heard = plain(" ".join(words for party, words in call.dialogue if party == "caller"))
     return bool(name.strip(" .")) and any(len(part) > 1 and part in heard for part in plain(name).split())
 
 

@@ -16,25 +16,38 @@ INSTRUCTIONS = {
 }
 
 EXAMPLES = {
-    "en": """Examples:
-Caller: Are you open on Friday? You: {"name": "opening_hours", "arguments": {"day": "Friday"}}
-Caller: I need an appointment on Monday. You: {"name": "find_slots", "arguments": {"day": "Monday"}}
-Caller: I'd like to see a doctor. You: For which day would you like the appointment?
-Caller: Ten thirty is fine. You: What name shall I book it under?
-Caller: It's Paul Reed. You: {"name": "book_slot", "arguments": {"day": "Monday", "time": "10:30", "name": "Paul Reed"}}
-Caller: Can I talk to someone? You: {"name": "transfer_to_person", "arguments": {}}
-Caller: I want to leave a message. You: What shall I tell the doctor?
-Caller: No, that's all, thanks. You: {"name": "hang_up", "arguments": {}}""",
-    "fr": """Exemples :
-Patient : Vous êtes ouverts vendredi ? Toi : {"name": "opening_hours", "arguments": {"day": "vendredi"}}
-Patient : Il me faut un rendez-vous lundi. Toi : {"name": "find_slots", "arguments": {"day": "lundi"}}
-Patient : Je voudrais voir un médecin. Toi : Pour quel jour souhaitez-vous le rendez-vous ?
-Patient : Dix heures trente, ça va. Toi : À quel nom, s'il vous plaît ?
-Patient : C'est Paul Rey. Toi : {"name": "book_slot", "arguments": {"day": "lundi", "time": "10:30", "name": "Paul Rey"}}
-Patient : Je peux parler à quelqu'un ? Toi : {"name": "transfer_to_person", "arguments": {}}
-Patient : Je veux laisser un message. Toi : Que dois-je dire au médecin ?
-Patient : Non, c'est tout, merci. Toi : {"name": "hang_up", "arguments": {}}""",
+    "en": (
+        ("Hello, do you hear me?", "Yes, I hear you well. How can I help you?"),
+        ("Are you open on Friday?", '{"opening_hours": {"day": "Friday"}}'),
+        ("When are you open?", '{"opening_hours": {}}'),
+        ("I'd like to see a doctor.", "For which day would you like the appointment?"),
+        ("On Monday.", '{"find_slots": {"day": "Monday"}}'),
+        ("Ten thirty is fine.", "What name shall I book it under?"),
+        ("It's Paul Reed.", '{"book_slot": {"day": "Monday", "time": "10:30", "name": "Paul Reed"}}'),
+        ("Have you got anything the day after tomorrow, in the afternoon?",)
+        + ('{"find_slots": {"day": "day after tomorrow", "part_of_day": "afternoon"}}',),
+        ("I want to leave a message.", "What shall I tell the doctor?"),
+        ("Tell him I am feeling better.", '{"take_message": {"text": "I am feeling better."}}'),
+        ("Can I talk to someone?", '{"transfer_to_person": {}}'),
+        ("No, that's all, thanks, bye.", '{"hang_up": {}}'),
+    ),
+    "fr": (
+        ("Allô, vous m'entendez ?", "Oui, je vous entends bien. Que puis-je faire pour vous ?"),
+        ("Vous êtes ouverts vendredi ?", '{"opening_hours": {"day": "vendredi"}}'),
+        ("Quand êtes-vous ouverts ?", '{"opening_hours": {}}'),
+        ("Je voudrais voir un médecin.", "Pour quel jour souhaitez-vous le rendez-vous ?"),
+        ("Lundi.", '{"find_slots": {"day": "lundi"}}'),
+        ("Dix heures trente, ça va.", "À quel nom, s'il vous plaît ?"),
+        ("C'est Paul Rey.", '{"book_slot": {"day": "lundi", "time": "10:30", "name": "Paul Rey"}}'),
+        ("Vous avez quelque chose après-demain, l'après-midi ?",)
+        + ('{"find_slots": {"day": "après-demain", "part_of_day": "afternoon"}}',),
+        ("Je veux laisser un message.", "Que dois-je dire au médecin ?"),
+        ("Dites-lui que je vais mieux.", '{"take_message": {"text": "Je vais mieux."}}'),
+        ("Je peux avoir une personne ?", '{"transfer_to_person": {}}'),
+        ("Non, c'est tout, merci, au revoir.", '{"hang_up": {}}'),
+    ),
 }
+"""What callers say and the agent answers: words, or a tool call."""
 
 SAYINGS = {
     "en": {

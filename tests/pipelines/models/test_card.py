@@ -63,7 +63,7 @@ def test_a_manifest_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "mine.toml"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ModelError, match="mine.toml"):
+    with pytest.raises(ModelError, match=r"mine\.toml"):
         Registry.load([path])
 
 

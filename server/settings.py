@@ -1,0 +1,46 @@
+"""The configuration of one agent, as the pure call wants it."""
+
+from pipelines.call import CallSettings
+from pipelines.turns.policy import Phrases
+from pipelines.units import MS, SECOND
+from server.config import AgentConfig, Config
+
+
+def phrases_of(agent: AgentConfig, language: str) -> Phrases:
+    """What the agent's calls say without asking it."""
+    return Phrases(
+        greeting=agent.greeting[language],
+        prompt=agent.prompt[language],
+        goodbye=agent.goodbye[language],
+        apology=agent.apology[language],
+        fillers=tuple(agent.fillers[language]),
+    )
+
+
+def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
+    """Everything that decides how the agent's calls behave."""
+    turns = config.turns
+    models = config.models
+    return CallSettings(
+        languages=tuple(agent.languages),
+        phrases={language: phrases_of(agent, language) for language in agent.languages},
+        transfer_number=agent.transfer_number or "",
+        echo=agent.kind == "echo",
+        analyze=agent.analyze or agent.kind != "echo",
+        speech_on=turns.vad_start,
+        speech_off=turns.vad_stop,
+        min_speech_us=turns.min_speech_ms * MS,
+        min_silence_us=turns.min_silence_ms * MS,
+        endpoint_us=turns.endpoint_ms * MS,
+        endpoint_unsure_us=turns.endpoint_max_ms * MS,
+        interruption_us=turns.interruption_ms * MS,
+        turn_limit_us=turns.turn_limit_s * SECOND,
+        lead_us=turns.lead_ms * MS,
+        filler_after_us=agent.filler_ms * MS,
+        silence_prompt_us=int(agent.silence_prompt_s * SECOND),
+        silence_hangup_us=int(agent.silence_hangup_s * SECOND),
+        max_call_us=int(agent.max_call_s * SECOND),
+        stt_attempts=3 if models.stt.fallback else 2,
+        agent_attempts=3 if models.llm_fallback else 2,
+        tts_attempts=2,
+    )
