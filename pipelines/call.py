@@ -306,7 +306,8 @@ class Call:
         self._overlap = None
         if self._reply is None:
             return
-        self._out.append(do.Observed("barge_in", _seconds(at - overlap_at)))
+        if self._reply.ear_at is not None:
+            self._out.append(do.Observed("barge_in", _seconds(at - overlap_at)))
         self._drop_reply(at, interrupted=True)
 
     def _drop_reply(self, at: int, *, interrupted: bool) -> None:
@@ -320,7 +321,7 @@ class Call:
             self._out.append(do.CancelDeadline(name))
         if not self._playout.idle(at):
             self._out.append(do.ClearMedia())
-        end = min(at, self._playout.ear_end)
+        end = min(at, self._playout.ear_end) if reply.ear_at is not None else at
         self._playout.clear(at)
         self._out += [do.CancelReply(reply.number), do.Remember(reply.number, heard)]
         self._report(reply, heard, end, interrupted)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from server import phrases
+from server.examples.clinic import texts
 from server.reference import Text, shaped
 
 Language = Annotated[str, shaped(r"[a-z]{2}", "a language is two letters of ISO 639-1, such as en")]
@@ -81,8 +82,8 @@ class AgentConfig(Section):
 
     `kind`: "llm", or "echo", a line test in which the caller hears himself; `analyze`: run voice activity in an echo
     call too. `numbers`: called numbers it answers (none: all that no other agent answers). `tools`: names of Allô's
-    own, or "module:function". `instructions`: the text, or "file:prompt.txt". `greeting` ... `fillers`: what the call
-    says without asking the agent. `filler_ms`: silence after a tool started before a filler. `silence_prompt_s`,
+    own, or "module:function". `instructions`: the text, or "file:prompt.txt", for all languages or by language. `greeting` ... `fillers`: what the call says without
+    asking the agent. `filler_ms`: silence after a tool started before a filler. `silence_prompt_s`,
     `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
@@ -91,7 +92,7 @@ class AgentConfig(Section):
     kind: Literal["llm", "echo"] = "llm"
     analyze: bool = False
     languages: list[Language] = Field(["en", "fr"], min_length=1)
-    instructions: Text = (
+    instructions: Text | dict[Language, Text] = (
         "You answer the telephone. Reply in the caller's language, in one or two short spoken sentences."
     )
     greeting: Annotated[dict[Language, str], _over(phrases.GREETING)] = {}
@@ -139,7 +140,7 @@ def example_agent() -> AgentConfig:
     return AgentConfig(
         name="receptionist",
         greeting=phrases.EXAMPLE_GREETING,
-        instructions=phrases.EXAMPLE_INSTRUCTIONS,
+        instructions=texts.INSTRUCTIONS,
         tools=["clinic"],
         transfer_number="+15550199",
     )

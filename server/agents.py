@@ -51,15 +51,19 @@ class Agents:
         factory = AgentFactory(
             llm,
             instructions=agent.instructions,
+            examples=toolbox.examples,
             tools=toolbox.tools,
             fallback=fallback or None,
             limits=AgentLimits(tool_s=agent.tool_timeout_s, model_s=config.models.llm.timeout_s),
+            temperature=config.models.llm.temperature,
         )
         progress(f"prompt of {agent.name}")
         await factory.warm(agent.languages, datetime.now())
         self._factories[agent.name] = factory
 
-    async def _llm(self, config: Config, llm: LlmSettings, progress: Callable[[str], None]) -> EmbeddedEngine | Endpoint:
+    async def _llm(
+        self, config: Config, llm: LlmSettings, progress: Callable[[str], None]
+    ) -> EmbeddedEngine | Endpoint:
         if llm.kind == "openai":
             key = llm.api_key.get_secret_value() if llm.api_key else ""
             return Endpoint(base_url=llm.base_url or "", model=llm.model, api_key=key)

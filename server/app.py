@@ -18,7 +18,9 @@ def create_app(house: House) -> web.Application:
 
     async def readyz(request: web.Request) -> web.Response:
         """200 once calls can be taken: models loaded and warmed, and not shutting down."""
-        return web.json_response({"ready": house.ready, "calls": len(house.sessions)}, status=200 if house.ready else 503)
+        return web.json_response(
+            {"ready": house.ready, "calls": len(house.sessions)}, status=200 if house.ready else 503
+        )
 
     async def metrics(request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(house.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

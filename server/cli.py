@@ -17,18 +17,23 @@ app = typer.Typer(
 )
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file; without it the example agent answers on loopback.", metavar="FILE")
+    Path | None,
+    typer.Option("--config", "-c", help="TOML file; without it the example agent answers on loopback.", metavar="FILE"),
 ]
 
 
 @app.command()
 def serve(
     config: ConfigOption = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on (default from the configuration: 127.0.0.1).")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on (default from the configuration: 127.0.0.1).")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = None,
     dumps: Annotated[Path | None, typer.Option(help="Record every call as a folder below DIR.", metavar="DIR")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
-    log_json: Annotated[bool | None, typer.Option("--log-json/--log-text", help="Default: JSON unless on a terminal.")] = None,
+    log_json: Annotated[
+        bool | None, typer.Option("--log-json/--log-text", help="Default: JSON unless on a terminal.")
+    ] = None,
 ) -> None:
     """Answer calls until interrupted."""
     from server.serve import run

@@ -48,7 +48,9 @@ class Engines:
             return
         progress(models.stt.model)
         stt = await asyncio.to_thread(load_stt, store, models.stt, models.stt.model)
-        fallback = await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
+        fallback = (
+            await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
+        )
         self.transcribe = TranscribeWorker(stt, fallback, timeout_s=models.stt.timeout_s, observe=observe)
         loaded: dict[str, TextToSpeech] = {}
         shared: dict[tuple[str, ...], SpeakWorker] = {}
@@ -120,5 +122,9 @@ def load_voice(store: Store, settings: TtsSettings, language: str) -> TextToSpee
     from pipelines.adapters.tts.kokoro import Kokoro
 
     return Kokoro(
-        store.path(settings.model), voice=settings.voice, language=language, threads=os.cpu_count() or 1, speed=settings.speed
+        store.path(settings.model),
+        voice=settings.voice,
+        language=language,
+        threads=os.cpu_count() or 1,
+        speed=settings.speed,
     )

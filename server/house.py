@@ -46,9 +46,12 @@ class House:
         config = self.config
         if config.recording.enabled and config.recording.dir is not None:
             limits = Limits(
-                max_age_s=config.recording.max_age_days * 86_400.0, max_bytes=int(config.recording.max_gigabytes * (1 << 30))
+                max_age_s=config.recording.max_age_days * 86_400.0,
+                max_bytes=int(config.recording.max_gigabytes * (1 << 30)),
             )
-            self._recorder = Recorder(config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc())
+            self._recorder = Recorder(
+                config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc()
+            )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
@@ -76,7 +79,9 @@ class House:
         """Whether another call would be one too many."""
         return len(self.sessions) >= self.config.server.max_calls
 
-    async def take_call(self, carrier: str, wire: Wire, socket: Socket, control: Control, started: ev.CallStarted) -> str:
+    async def take_call(
+        self, carrier: str, wire: Wire, socket: Socket, control: Control, started: ev.CallStarted
+    ) -> str:
         """Drive one call to its end; returns why it ended."""
         chosen = self.config.agent_for(started.called)
         settings = call_settings(self.config, chosen)

@@ -17,7 +17,9 @@ Deliver = Callable[[ev.Event], None]
 class CallModels:
     """Requests return at once; answers come through `deliver` on the event loop. After `close` nothing more comes."""
 
-    def __init__(self, engines: Engines, agent: AgentConfig, outbound: AudioFormat, languages: Sequence[str], deliver: Deliver) -> None:
+    def __init__(
+        self, engines: Engines, agent: AgentConfig, outbound: AudioFormat, languages: Sequence[str], deliver: Deliver
+    ) -> None:
         self._stream = engines.voice.open(deliver) if engines.voice is not None else None
         self._transcriber = engines.transcribe
         self._speaker = engines.speaker(agent)

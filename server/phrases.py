@@ -22,14 +22,6 @@ FILLERS = {
 }
 
 EXAMPLE_GREETING = {
-    "en": "Maple Street Medical Practice, hello. How can I help you?",
-    "fr": "Cabinet médical de la rue des Érables, bonjour. Que puis-je faire pour vous ?",
+    "en": "Riverside Medical Practice, hello. How can I help you?",
+    "fr": "Cabinet médical Riverside, bonjour. Que puis-je faire pour vous ?",
 }
-EXAMPLE_INSTRUCTIONS = """\
-You are the receptionist of Maple Street Medical Practice and you speak on the telephone.
-Answer in the caller's language, in one or two short spoken sentences: no lists, no symbols, no abbreviations.
-For opening hours, free slots, bookings and messages use the tools; never invent a time, a name or a price.
-Before you book, ask for the caller's name; after you booked, say the day and the time.
-You give no medical advice. Who wants a person is transferred.
-In an emergency, tell the caller to hang up and dial 112 or 911.
-"""

@@ -1,6 +1,6 @@
 """What `allo replay --models` takes from a server's configuration."""
 
-import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines import actions as do
@@ -9,7 +9,7 @@ from pipelines.frames import AudioFormat
 from server.cli_replay import ReplayModels
 from server.config import load
 from server.engines import load_stt, load_vad, load_voice
-from server.inference.speak import to_wire
+from server.inference.voicing import finished_pieces, wire_audio
 from server.settings import call_settings
 
 
@@ -18,12 +18,16 @@ def open_models(path: Path | None, agent_name: str, outbound: AudioFormat, with_
     config = load(path)
     agent = next((a for a in config.agents if a.name == agent_name), config.agents[0])
     if agent.kind == "echo":
-        raise ConfigError(f"the agent {agent.name} is a line test: it has no models to replay with. Choose another configuration.")
+        raise ConfigError(
+            f"the agent {agent.name} is a line test: it has no models to replay with. Choose another configuration."
+        )
     store = config.store()
     voices = {language: load_voice(store, config.voice(agent, language), language) for language in agent.languages}
 
-    def speak(action: do.Synthesize) -> list[bytes]:
-        return to_wire(voices[action.language], action.text, action.language, outbound)
+    def speak(action: do.Synthesize) -> Iterator[bytes]:
+        voice = voices[action.language]
+        for pcm in finished_pieces(voice, action.text, action.language):
+            yield wire_audio(pcm, voice.sample_rate, outbound)
 
     return ReplayModels(
         settings=call_settings(config, agent),

@@ -18,7 +18,13 @@ log = structlog.get_logger()
 
 
 def run(
-    path: Path | None, *, host: str | None, port: int | None, dumps: Path | None, log_level: str = "info", log_json: bool | None = None
+    path: Path | None,
+    *,
+    host: str | None,
+    port: int | None,
+    dumps: Path | None,
+    log_level: str = "info",
+    log_json: bool | None = None,
 ) -> None:
     """Blocks until SIGINT or SIGTERM. Raises AlloError when the server cannot start."""
     logs.configure(log_level, log_json)

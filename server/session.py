@@ -174,6 +174,8 @@ class Session:
                     actions = self.call.receive(at, event)
                 except Exception:  # a defect in the call's own logic must cost this call only
                     log.exception("call_crashed", event_type=type(event).__name__)
+                    for observer in self._observers:  # the dump replays to the same crash
+                        observer(at, event, [])
                     self.call.ended = True
                     self._leave("failed")
                     return

@@ -1,40 +1,69 @@
-"""The one place the caller's audio is kept: the last seconds of 16 kHz int16, by absolute media sample."""
+"""The one place the caller's audio is kept: its last seconds, by absolute media sample."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.units import SAMPLE_RATE
 
+_BLOCK = SAMPLE_RATE  # samples allocated at a time: 32 kB
+_FULL_SCALE = np.float32(1 / 32_768)
+
+
+class SpanNotHeld(IndexError):
+    """The samples asked for are not there yet, or not any more."""
+
 
 class Ring:
+    """16 kHz int16 samples [start, end) of a stream that began at sample 0.
+
+    Memory is taken a block at a time as audio comes (one large array would be cleared by the allocator, and so be
+    resident, from the start) and never exceeds `seconds` rounded up to whole blocks: 0.64 MB for 20 s.
+    """
+
     def __init__(self, seconds: float = 20.0) -> None:
-        self._size = int(seconds * SAMPLE_RATE)
-        self._buffer = np.zeros(SAMPLE_RATE, np.int16)
+        """`seconds`: how much is held, at least; > 0."""
+        count = -(-round(seconds * SAMPLE_RATE) // _BLOCK)
+        if count < 1:
+            raise ValueError(f"a ring must hold some audio, not {seconds} s")
+        self._blocks: list[NDArray[np.int16] | None] = [None] * count
+        self._size = count * _BLOCK
         self.end = 0
+        """Index of the next sample to be written."""
 
     @property
     def start(self) -> int:
+        """Index of the oldest sample held."""
         return max(0, self.end - self._size)
 
     def write(self, samples: NDArray[np.int16]) -> None:
-        samples = samples[-self._size :]
-        need = self.end + len(samples)
-        while len(self._buffer) < self._size and len(self._buffer) < need:
-            grown = np.zeros(min(self._size, len(self._buffer) * 2), np.int16)
-            grown[: self.end] = self._buffer[: self.end]
-            self._buffer = grown
-        at = self.end % len(self._buffer)
-        first = min(len(samples), len(self._buffer) - at)
-        self._buffer[at : at + first] = samples[:first]
-        self._buffer[: len(samples) - first] = samples[first:]
-        self.end = need
+        """Append `samples`, shape (n,), any n. The oldest make room."""
+        end = self.end + len(samples)
+        at = max(self.end, end - self._size)  # of more than fits, only the end is kept
+        while at < end:
+            block, offset = self._block(at)
+            n = min(_BLOCK - offset, end - at)
+            block[offset : offset + n] = samples[at - self.end : at - self.end + n]
+            at += n
+        self.end = end
 
     def span(self, first: int, last: int) -> NDArray[np.float32]:
-        if first < self.start or last > self.end or first > last:
-            raise IndexError(f"span {first}..{last} is not held ({self.start}..{self.end})")
-        i, j = first % len(self._buffer), last % len(self._buffer)
-        if first == last:
-            part = self._buffer[:0]
-        else:
-            part = self._buffer[i:j] if i < j else np.concatenate((self._buffer[i:], self._buffer[:j]))
-        return part.astype(np.float32) / 32768.0
+        """A copy of samples [first, last) as float32 in [-1, 1). Raises SpanNotHeld unless start <= first <= last <=
+        end."""
+        if not self.start <= first <= last <= self.end:
+            raise SpanNotHeld(f"media samples [{first}, {last}) are not held, only [{self.start}, {self.end})")
+        out = np.empty(last - first, np.float32)
+        at = first
+        while at < last:
+            block, offset = self._block(at)
+            n = min(_BLOCK - offset, last - at)
+            np.multiply(block[offset : offset + n], _FULL_SCALE, out=out[at - first : at - first + n])
+            at += n
+        return out
+
+    def _block(self, sample: int) -> tuple[NDArray[np.int16], int]:
+        """The block that keeps `sample`, and its place there."""
+        index, offset = divmod(sample % self._size, _BLOCK)
+        block = self._blocks[index]
+        if block is None:
+            block = self._blocks[index] = np.zeros(_BLOCK, np.int16)
+        return block, offset

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,13 +113,14 @@ class Store:
         return folder
 
     def list(self) -> list[Status]:
-        """Every known model and whether it is here; cheap, hashes nothing."""
+        """Every known model and whether it is here; cheap, hashes nothing. Raises ModelError."""
         return [self.status(card.name) for card in self.registry]
 
     def status(self, name: str) -> Status:
         card, folder = self.registry[name], self.root / name
         verified = self._verified(name)
-        sizes = [_stamp(folder / file.name)[0] for file in card.files]
+        with _clear_errors(f"{name} in {folder}"):
+            sizes = [_stamp(folder / file.name)[0] for file in card.files]
         if sizes != [file.size for file in card.files]:
             begun = max(sizes) >= 0 or any(folder.glob(".*.partial"))
             return Status(card, "partial" if begun else "missing", folder)
@@ -175,7 +176,8 @@ class Store:
             draft.write_text(json.dumps(marker))
             draft.replace(folder / _MARKER)
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):  # what may only be read refuses this as well
+                draft.unlink()
             if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
             # A store that may only be read (an image, a shared disk) is hashed at each start instead.

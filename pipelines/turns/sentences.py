@@ -1,8 +1,8 @@
-"""A reply's text, as it is written, into chunks that can be spoken: the first one short, so that speech starts early, then whole sentences.
+"""A reply's text, as it is written, into chunks that can be spoken: first a short one, to start early, then sentences.
 
-Words are taken one by one as their end is seen, so the chunks depend on the text alone, never on how it was cut into deltas. A chunk ends
-between words only: what is written without a space (9:30, 1,200, 3.5, an address) cannot be split. What is no speech is left out:
-markdown, emojis, and the remains of tool calls that small models let slip into their text."""
+Words are taken one by one as their end is seen, so the chunks depend on the text alone, never on how it was cut into
+deltas. A chunk ends between words only: what is written without a space (9:30, 1,200, 3.5, an address) cannot be split.
+What is no speech is left out: markdown, emojis, and what small models let slip of their tool calls."""
 
 import re
 import unicodedata
@@ -13,17 +13,30 @@ _FIRST_FULL = 10  # ... anywhere it does not hurt from here on
 _FIRST_HARD = 14  # ... and wherever it is, numbers apart
 _LONGEST = 200  # characters of a chunk
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 _LINKING = {
-    "en": frozenset("and or but because so if when while with without for from to at on in before after between which who that".split()),
-    "fr": frozenset("et ou mais donc car si quand lorsque avec sans pour par à au aux en dans de du des avant après entre qui que".split()),
+    "en": _set(
+        "and or but because so if when while with without for from to at on in before after between which who that"
+    ),
+    "fr": _set(
+        "et ou mais donc car si quand lorsque avec sans pour par à au aux en dans de du des avant après entre qui que"
+    ),
 }
 _LEANING = {  # words that nobody pauses after
-    "en": _LINKING["en"] | frozenset("a an the my your his her our their this these is are was be will can of no not very mr. mrs. ms. dr.".split()),
+    "en": _LINKING["en"]
+    | _set("a an the my your his her our their this these is are was be will can of no not very mr. mrs. ms. dr."),
     "fr": _LINKING["fr"]
-    | frozenset("le la les un une mon ma mes ton ta votre vos notre nos son sa ses leur ce cette ces est sont ne pas très m. mme mlle dr.".split()),
+    | _set("le la les un une mon ma mes ton ta votre vos notre nos son sa ses leur ce cette ces est sont ne pas très")
+    | _set("m. mme mlle dr."),
 }
 # Full stops that end no sentence.
-_TITLES = frozenset("dr. mr. mrs. ms. mme. mlle. pr. prof. st. ste. bd. av. tel. tél. ext. vs. approx. env. p.ex. ex. e.g. i.e. fig. art.".split())
+_TITLES = _set(
+    "dr. mr. mrs. ms. mme. mlle. pr. prof. st. ste. bd. av. tel. tél. ext. vs. approx. env. p.ex. ex. e.g. i.e. fig."
+)
 _INITIAL = re.compile(r"[A-ZÀ-Ý]\.")
 # Full stops that end one only when a capital follows.
 _MAYBE = re.compile(r"(?:[a-z]\.){2,}|etc\.|inc\.|ltd\.|min\.|max\.|jr\.|sr\.", re.IGNORECASE)
@@ -132,6 +145,8 @@ class Chunker:
     def _forced(self, word: str) -> int:
         """How many words of an unfinished clause to speak before `word` because it grows too long; 0: go on."""
         words = self._words
+        if not words:
+            return 0
         if sum(map(len, words)) + len(words) + len(word) > _LONGEST:
             return self._best_place(word)
         count = self._spoken(words)
@@ -142,7 +157,7 @@ class Chunker:
         return 0
 
     def _best_place(self, word: str) -> int:
-        """The last comma in the second half of the words, else the last place that parts no number, else all of them."""
+        """The last comma in the second half of the words, else the last place that parts no number, else the end."""
         after = [*self._words[1:], word]
         allowed = [n for n, (a, b) in enumerate(zip(self._words, after, strict=True), 1) if _may_part(a, b)]
         commas = [n for n in allowed if self._words[n - 1][-1] in ",;:" and 2 * n > len(self._words)]
@@ -183,7 +198,9 @@ class Chunker:
 
 def _may_part(word: str, following: str) -> bool:
     """Whether a pause between the two hurts no number, hour or amount ("06 12", "9 h 30", "5 pm", "No. 5")."""
-    return not (word[-1].isdigit() or following[0].isdigit() or _NUMBER_SIGN.fullmatch(word)) and _LETTER.search(following) is not None
+    if word[-1].isdigit() or following[0].isdigit() or _NUMBER_SIGN.fullmatch(word):
+        return False
+    return _LETTER.search(following) is not None
 
 
 def _is_picture(character: str) -> bool:

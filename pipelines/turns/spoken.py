@@ -1,6 +1,7 @@
 """What is written becomes what is said: numbers, hours, dates, money, telephone numbers, acronyms; English and French.
 
-A table of patterns, most particular first; each turns its match into words that no later pattern touches. Plain words are left alone."""
+A table of patterns, most particular first; each turns its match into words that no later pattern touches.
+Plain words are left alone."""
 
 import re
 from collections.abc import Callable
@@ -10,20 +11,41 @@ from num2words import num2words
 
 _Rule = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
-_EN_MONTHS = "January February March April May June July August September October November December".split()
-_FR_MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+_EN_MONTHS = ("January", "February", "March", "April", "May", "June",
+              "July", "August", "September", "October", "November", "December")  # fmt: skip
+_FR_MONTHS = ("janvier", "février", "mars", "avril", "mai", "juin",
+              "juillet", "août", "septembre", "octobre", "novembre", "décembre")  # fmt: skip
 
 _CURRENCIES = {
     "en": {"$": ("dollar", "dollars", "cents"), "€": ("euro", "euros", "cents"), "£": ("pound", "pounds", "pence")},
     "fr": {"$": ("dollar", "dollars", "cents"), "€": ("euro", "euros", ""), "£": ("livre", "livres", "pence")},
 }
 _UNITS = {
-    "en": {"min": "minute", "mg": "milligram", "kg": "kilogram", "ml": "millilitre", "km": "kilometre", "cm": "centimetre"},
-    "fr": {"min": "minute", "mg": "milligramme", "kg": "kilogramme", "ml": "millilitre", "km": "kilomètre", "cm": "centimètre"},
+    "en": {"min": "minute", "mg": "milligram", "kg": "kilogram", "ml": "millilitre", "km": "kilometre"},
+    "fr": {"min": "minute", "mg": "milligramme", "kg": "kilogramme", "ml": "millilitre", "km": "kilomètre"},
 }
 # Written in capitals, said as a word.
 _SAID_AS_WORDS = frozenset(
-    "OK NO NOT YES ALL AND ANY THE NEW NOW FREE MUST ONLY STOP PLUS PIN SIM VAT ASAP COVID AIDS SIDA NASA WIFI OUI NON CAF CPAM".split()
+    {
+        "OK",
+        "NO",
+        "NOT",
+        "YES",
+        "ALL",
+        "AND",
+        "ANY",
+        "THE",
+        "NEW",
+        "NOW",
+        "FREE",
+        "MUST",
+        "ONLY",
+        "STOP",
+        "PLUS",
+        "OUI",
+        "NON",
+    }
+    | {"PIN", "SIM", "VAT", "ASAP", "AIDS", "SIDA", "NASA", "WIFI", "CAF", "CPAM"}
 )
 _PHONE = re.compile(r"(?<![\w.,/:-])\+?\(?\d[\d .\-()\u00a0\u202f]{5,}\d(?![\w/:]|[.,-]\d)")
 _PER_CENT = r"(\d+(?:[.,]\d+)?)[\s\u00a0\u202f]?%"
@@ -33,7 +55,7 @@ _MONTANT = r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:,\d{1,2})?|\d+(?:[.,]\d{1,2})?"
 
 @lru_cache(maxsize=2048)
 def speakable(text: str, language: str) -> str:
-    """`text` as a voice of `language` (ISO 639-1) should be given it; in a language other than English and French, unchanged.
+    """`text` as a voice of `language` (ISO 639-1) should be given it; unchanged if that is neither English nor French.
 
     Has no digits left where a pattern knows them, and is its own result when spoken again."""
     for pattern, say in _RULES.get(language, ()):
@@ -63,7 +85,7 @@ def _digits(text: str, language: str) -> str:
 
 
 def _phone(language: str) -> Callable[[re.Match[str]], str]:
-    """Digit by digit, in the groups it is written in; French in pairs. Fewer than seven digits are no telephone number."""
+    """Digit by digit, in the groups it is written in; French in pairs. Under seven digits it is no telephone number."""
 
     def say(match: re.Match[str]) -> str:
         written = match.group()
@@ -173,8 +195,12 @@ def _en_hour(match: re.Match[str]) -> str:
 def _en_date(month: int, day: int, year: str | None, written: str) -> str:
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return written
-    said = f"{_EN_MONTHS[month - 1]} {num2words(day, to='ordinal', lang='en')}"
+    said = f"{_EN_MONTHS[month - 1]} {_ordinal(str(day))}"
     return f"{said}, {_year(int(year))}" if year else said
+
+
+def _ordinal(digits: str) -> str:
+    return num2words(int(digits), to="ordinal", lang="en")
 
 
 def _en_fraction(match: re.Match[str]) -> str:
@@ -233,9 +259,11 @@ _RULES: dict[str, list[_Rule]] = {
         _rule(rf"(?P<sign>[$€£])\s?(?P<amount>{_AMOUNT})(?![\d])", _money("en")),
         _rule(rf"\b(?P<amount>{_AMOUNT})\s?(?P<sign>[€£$])", _money("en")),
         _rule(_PER_CENT, lambda m: f"{_decimal(m[1], 'en')} percent"),
-        _rule(rf"\b({_EN_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b", lambda m: f"{m[1]} {num2words(int(m[2]), to='ordinal')}"),
+        _rule(
+            rf"\b({_EN_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b", lambda m: f"{m[1]} {num2words(int(m[2]), to='ordinal')}"
+        ),
         _rule(r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda m: num2words(int(m[1]), to="ordinal")),
-        _rule(r"\b(\d+(?:\.\d+)?)\s?(min|mg|kg|ml|km|cm)\b", _unit("en")),
+        _rule(r"\b(\d+(?:\.\d+)?)\s?(min|mg|kg|ml|km)\b", _unit("en")),
         _rule(r"(?:\b[Nn]o\.\s?|#)(?=\d)", "number "),
         _rule(r"\b\d{1,3}(?:,\d{3})+(?:\.\d+)?\b", _thousands("en")),
         _rule(r"\b\d+\.\d+\b(?!\.\d)", lambda m: _decimal(m.group(), "en")),
@@ -263,7 +291,7 @@ _RULES: dict[str, list[_Rule]] = {
         _rule(_PER_CENT, lambda m: f"{_decimal(m[1], 'fr')} pour cent"),
         _rule(r"\b(\d{1,3})(er|re|ère|ères?|e|è|ème|eme)s?\b", _fr_ordinal),
         _rule(rf"\b1 (?={'|'.join(_FR_MONTHS)}\b)", "premier "),
-        _rule(r"\b(\d+(?:,\d+)?)[\s\u00a0\u202f]?(min|mg|kg|ml|km|cm)\b", _unit("fr")),
+        _rule(r"\b(\d+(?:,\d+)?)[\s\u00a0\u202f]?(min|mg|kg|ml|km)\b", _unit("fr")),
         _rule(r"\b[Nn][°º]\s?(?=\d|[a-z])", "numéro "),
         _rule(r"\b\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:,\d+)?\b", _thousands("fr")),
         _rule(r"\b\d+[.,]\d+\b(?![.,]\d)", lambda m: _decimal(m.group(), "fr")),

@@ -14,8 +14,9 @@ from urllib.parse import urljoin
 import aiohttp
 import msgspec
 import numpy as np
-from websockets.asyncio.client import ClientConnection, basic_auth_header, connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.headers import build_authorization_basic
 from websockets.typing import Subprotocol
 
 from server.caller.ear import Ear, Pcm
@@ -109,7 +110,7 @@ class JambonzLine(Line):
     ) -> "JambonzLine":
         url = urljoin(hook, listen["url"]).replace("http", "ws", 1)
         auth = listen.get("wsAuth")
-        headers = {"Authorization": basic_auth_header(auth["username"], auth["password"])} if auth else {}
+        headers = {"Authorization": build_authorization_basic(auth["username"], auth["password"])} if auth else {}
         socket = await connect(
             url,
             subprotocols=[Subprotocol("audio.jambonz.org")],
@@ -225,7 +226,7 @@ class JambonzLine(Line):
 
 
 async def _new_session(url: str, session: dict, secret: tuple[str, str] | None) -> tuple[ClientConnection, list[dict]]:
-    headers = {"Authorization": basic_auth_header(*secret)} if secret else {}
+    headers = {"Authorization": build_authorization_basic(*secret)} if secret else {}
     control = await connect(
         url, subprotocols=[Subprotocol("ws.jambonz.org")], additional_headers=headers, compression=None, proxy=None
     )

@@ -150,11 +150,13 @@ class Line(ABC):
             pass  # the line broke: for the caller the call is over all the same
         finally:
             self.ended_at = self.now
-            self._over.set()
             for task in self._tasks:
                 if task is not asyncio.current_task():
                     task.cancel()
-            await self._ended()
+            try:
+                await self._ended()
+            finally:
+                self._over.set()
 
 
 def resample(pcm: Pcm, rate: int, to: int) -> Pcm:

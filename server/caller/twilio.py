@@ -3,7 +3,6 @@
 https://www.twilio.com/docs/voice/media-streams/websocket-messages, https://www.twilio.com/docs/voice/twiml/stream
 """
 
-import audioop
 import base64
 import secrets
 import time
@@ -12,10 +11,11 @@ from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
-import numpy as np
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import ClientConnection, connect
 
+from pipelines.audio.g711 import decode, encode
+from pipelines.frames import Encoding
 from server.caller.ear import Ear, Pcm
 from server.caller.line import PTIME_MS, CallRefused, Line
 from server.caller.mouth import Mouth, line_noise
@@ -152,7 +152,7 @@ class TwilioLine(Line):
                 "track": "inbound",
                 "chunk": str(self._frames),
                 "timestamp": str((self._frames - 1) * PTIME_MS),
-                "payload": base64.b64encode(audioop.lin2ulaw(pcm.tobytes(), 2)).decode(),
+                "payload": base64.b64encode(encode(pcm, Encoding.MULAW)).decode(),
             },
         )
 
@@ -165,8 +165,7 @@ class TwilioLine(Line):
             raise ValueError("a frame for another stream")
         match frame["event"]:
             case "media":
-                pcm = audioop.ulaw2lin(base64.b64decode(frame["media"]["payload"]), 2)
-                self.ear.receive(np.frombuffer(pcm, np.int16), self.now)
+                self.ear.receive(decode(base64.b64decode(frame["media"]["payload"]), Encoding.MULAW), self.now)
             case "mark":
                 self._marked(frame["mark"]["name"])
             case "clear":

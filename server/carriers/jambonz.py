@@ -1,10 +1,17 @@
-"""jambonz' call control: commands on the control socket where the call has one, else verbs for when its audio socket ends."""
+"""jambonz' call control: commands on the control socket where the call has one, else verbs for when its audio socket
+ends."""
 
+import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-from server.carriers.twilio import CarrierError, valid_number
-from server.wire.jambonz import HANG_UP_VERBS, command, dial_verbs
+from server.carriers import CarrierError, plain_target
+from server.wire.jambonz_control import HANG_UP_VERBS, Verbs, dial_verbs, press, redirect
+
+_DIGIT_S = 0.25
+# Each digit is a SIP request of its own, which nothing keeps in order on its way: the next goes out when this one was
+# pressed.
+_DIGIT_GAP_S = 0.1
 
 
 class CommandSocket(Protocol):
@@ -21,10 +28,11 @@ class JambonzControl:
         call_sid: str,
         socket_of: Callable[[str], CommandSocket | None],
         disconnect: Callable[[], None],
-        after_audio: Callable[[str, list[dict[str, Any]]], None],
+        after_audio: Callable[[str, Verbs], None],
     ) -> None:
-        """`socket_of(call_sid)`: the control socket now (it may have reconnected), or None in the HTTP form. `disconnect()` ends the
-        `listen` verb; `after_audio(call_sid, verbs)`: what the action hook will answer then."""
+        """`socket_of(call_sid)`: the control socket now (it may have reconnected), or None: the HTTP form, or jambonz
+        is just reconnecting. `disconnect()` ends the `listen` verb; `after_audio(call_sid, verbs)`: what its action
+        hook will answer then."""
         self._call_sid, self._socket_of = call_sid, socket_of
         self._disconnect, self._after = disconnect, after_audio
 
@@ -32,21 +40,20 @@ class JambonzControl:
         self._then(HANG_UP_VERBS)
 
     async def transfer(self, number: str) -> None:
-        if not valid_number(number):
-            raise CarrierError("the transfer number is neither a telephone number nor a SIP address")
-        self._then(dial_verbs(number))
+        self._then(dial_verbs(plain_target(number)))
 
     async def send_digits(self, digits: str) -> None:
-        socket = self._socket_of(self._call_sid)
-        if socket is None:
-            raise CarrierError("keys can be pressed only through jambonz' control socket, not from an HTTP webhook")
         for digit in digits:
-            socket.send(command("dtmf", self._call_sid, {"digit": digit, "duration": 250}))
+            socket = self._socket_of(self._call_sid)
+            if socket is None:
+                raise CarrierError("keys can be pressed only through jambonz' control socket, not from an HTTP webhook")
+            socket.send(press(self._call_sid, digit, round(_DIGIT_S * 1_000)))
+            await asyncio.sleep(_DIGIT_S + _DIGIT_GAP_S)
 
-    def _then(self, verbs: list[dict[str, Any]]) -> None:
+    def _then(self, verbs: Verbs) -> None:
         socket = self._socket_of(self._call_sid)
         if socket is not None:
-            socket.send(command("redirect", self._call_sid, verbs))
+            socket.send(redirect(self._call_sid, verbs))
         else:
             self._after(self._call_sid, verbs)
             self._disconnect()

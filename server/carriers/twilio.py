@@ -4,34 +4,38 @@ https://www.twilio.com/docs/voice/twiml/stream, https://www.twilio.com/docs/voic
 """
 
 import asyncio
-import re
+import logging
 from collections.abc import Callable
 
 from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http import HttpClient
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
-from pipelines.errors import AlloError
+from server.carriers import CarrierError, plain_target
 
 _GONE = 20404
-_TIMEOUT_S = 5.0
-_RETRIES = 2
-_NUMBER = re.compile(r"^(\+?[0-9]{3,15}|sips?:[^\s<>\"']{3,200})$")
+_TIMEOUT_S = 3.0  # to connect, and again to answer: a session waits ten seconds for all of it
+_TRIES = 2  # of a request that Twilio answered with a fault of its own
+_PARAMETER_LIMIT = 500  # characters of a parameter's name and value together
 
-
-class CarrierError(AlloError):
-    """The carrier did not do what was asked."""
+# At INFO the library logs every request; ours have callers' numbers in them.
+_quiet = logging.getLogger(f"{__name__}.http")
+_quiet.setLevel(logging.WARNING)
 
 
 def connect_stream(url: str, parameters: dict[str, str], *, status_callback: str, action: str) -> str:
-    """TwiML that connects the call to our media socket. `parameters` come back in the stream's start; name and value of each may have 500
-    characters together, longer values are cut. `action` is asked what to do with the call once the stream is over."""
+    """TwiML that connects the call to our media socket. `parameters` come back in the stream's start; empty ones are
+    left out, and what is beyond Twilio's 500 characters is cut. `action` is asked what to do with the call once the
+    stream is over."""
     response = VoiceResponse()
     connect = Connect(action=action)
     stream = connect.stream(url=url, status_callback=status_callback, status_callback_method="POST")
     for name, value in parameters.items():
-        stream.parameter(name=name, value=value[: 500 - len(name)])
+        printable = "".join(c for c in value if c.isprintable())  # XML has no way to write most control characters
+        if printable:
+            stream.parameter(name=name, value=printable[: _PARAMETER_LIMIT - len(name)])
     response.append(connect)
     return str(response)
 
@@ -62,30 +66,44 @@ def hang_up() -> str:
     return str(response)
 
 
-def valid_number(number: str) -> bool:
-    """Whether a call may be transferred there: digits with or without +, or a SIP address."""
-    return bool(_NUMBER.match(number))
-
-
 class TwilioRest:
-    """The REST API of one account. Without credentials `usable` is False and the TwiML that follows the stream does the work."""
+    """The REST API of one account. Without credentials `usable` is False, and the TwiML that follows the stream does
+    the work."""
 
-    def __init__(self, account_sid: str = "", user: str = "", secret: str = "", edge: str | None = None, region: str | None = None) -> None:
-        """`user`, `secret`: API key and its secret, or the account SID and the auth token."""
+    def __init__(
+        self,
+        account_sid: str = "",
+        user: str = "",
+        secret: str = "",
+        edge: str | None = None,
+        region: str | None = None,
+        *,
+        http: HttpClient | None = None,
+    ) -> None:
+        """`user`, `secret`: API key and its secret, or the account SID and the auth token. `http`: what sends requests,
+        by default requests with a timeout and one more try for a connection that fails."""
         self.usable = bool(account_sid and user and secret)
         if self.usable:
-            http = TwilioHttpClient(timeout=_TIMEOUT_S, max_retries=_RETRIES)
+            http = http or TwilioHttpClient(timeout=_TIMEOUT_S, max_retries=1, logger=_quiet)
             self._client = Client(user, secret, account_sid, region=region, edge=edge, http_client=http)
 
     async def update(self, call_sid: str, **what: str) -> None:
-        """Change a live call (`status="completed"`, `twiml=...`). A call that is gone already is no error. Raises CarrierError."""
-        try:
-            await asyncio.to_thread(self._client.calls(call_sid).update, **what)
-        except TwilioRestException as error:
-            if error.code != _GONE:
-                raise CarrierError(f"Twilio refused to change the call: HTTP {error.status}, code {error.code}") from None
-        except (TwilioException, OSError) as error:
-            raise CarrierError(f"Twilio could not be reached: {type(error).__name__}") from None
+        """Change a live call (`status="completed"`, `twiml=...`). A call that is gone already is no error. Raises
+        CarrierError."""
+        for left in reversed(range(_TRIES)):
+            try:
+                await asyncio.to_thread(self._client.calls(call_sid).update, **what)
+            except TwilioRestException as error:
+                if error.code == _GONE:
+                    return
+                if error.status < 500 or not left:
+                    raise CarrierError(
+                        f"Twilio refused to change the call: HTTP {error.status}, code {error.code}"
+                    ) from None
+            except (TwilioException, OSError) as error:
+                raise CarrierError(f"Twilio could not be reached: {type(error).__name__}") from None
+            else:
+                return
 
 
 class TwilioControl:
@@ -101,9 +119,8 @@ class TwilioControl:
             await self._rest.update(self._call_sid, status="completed")
 
     async def transfer(self, number: str) -> None:
-        if not valid_number(number):
-            raise CarrierError("the transfer number is neither a telephone number nor a SIP address")
-        twiml = dial(number)
+        """Without REST the call goes there once its stream is over, which our closing the socket brings about."""
+        twiml = dial(plain_target(number))
         if self._rest.usable:
             await self._rest.update(self._call_sid, twiml=twiml)
         else:
@@ -112,5 +129,3 @@ class TwilioControl:
     async def send_digits(self, digits: str) -> None:
         """Media Streams carry no DTMF outwards, and TwiML that plays digits would end the stream."""
         raise CarrierError("Twilio cannot press keys while a media stream is connected")
-
-

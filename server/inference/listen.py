@@ -1,56 +1,168 @@
+"""Voice activity for all calls: one model, one thread, windows of many calls in one run.
+
+A window's way: `VoiceStream.analyze` queues it (on the event loop, no waiting); the first to come waits a moment for others when
+many calls are open, since a batch of thirty costs a third of thirty runs; the batch runs on the thread; all its answers come back
+to the loop in one step. A batch holds at most one window of a call, because the model's state after it is needed for the next.
+"""
+
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from pipelines import events as ev
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from pipelines.events import Event, ModelFailed, WindowAnalyzed
+from pipelines.models.ports import Audio, Denoiser, VoiceActivity
+from server.inference.thread import ModelThread, reason
+
+Deliver = Callable[[Event], None]
+Observe = Callable[[str, float], None]
+
+_MAX_PENDING = 16  # windows of one call: half a second; older ones say nothing that turn-taking could still use
+_MAX_BATCH = 64  # its answers are handled in one go: 64 x 40 us stay below what the loop may be held for
+_FEW = 4  # calls, up to which a run each costs too little to wait for company
+_GATHER_S = 0.008
 
 
 class VoiceStream:
-    def __init__(self, worker, deliver):
-        self.worker, self.deliver = worker, deliver
-        self.state = worker.vad.initial_state()
+    """Voice activity of one call. Answers come to its `deliver` in order, on the event loop, and none after `close`."""
+
+    def __init__(self, worker: "VoiceWorker", deliver: Deliver, state: object, noise: object) -> None:
+        self._worker = worker
+        self.deliver = deliver
+        self.state = state
+        self.noise = noise  # the denoiser's state
+        self.pending: deque[tuple[int, Audio, float]] = deque()  # first sample, samples, when it came
         self.closed = False
 
-    def analyze(self, first, audio):
-        self.worker.pending.append((self, first, audio))
-        self.worker.kick()
+    def analyze(self, first: int, audio: Audio) -> None:
+        """Queue the window of 512 samples that starts at media sample `first`; `audio` must not change afterwards.
 
-    def close(self):
-        self.closed = True
+        Answered by `WindowAnalyzed(first, p)` or `ModelFailed("vad", first, reason)`. When 16 windows are waiting, the oldest is
+        dropped without an answer and counted ("vad_dropped").
+        """
+        self._worker.push(self, first, audio)
+
+    def close(self) -> None:
+        """The call is over. What is queued is forgotten, what is in flight is not delivered."""
+        self._worker.forget(self)
 
 
 class VoiceWorker:
-    def __init__(self, vad, denoiser=None, observe=lambda n, v: None):
-        self.vad, self.observe = vad, observe
-        self.pending = []
-        self.pool = ThreadPoolExecutor(1, "vad")
-        self.running = False
-        self.loop = asyncio.get_running_loop()
+    """Made, used and closed on one event loop. `observe(name, value)` is told, on the loop, of every batch: "vad_wait_s" (its
+    oldest window's), "vad_run_s", "vad_batch" (windows in it), "vad_depth" (calls that still wait); and of "vad_dropped" and
+    "vad_failed" (windows)."""
 
-    def open(self, deliver):
-        return VoiceStream(self, deliver)
+    def __init__(self, vad: VoiceActivity, denoiser: Denoiser | None = None, *, observe: Observe) -> None:
+        """`denoiser` cleans what the model hears; its windows are then `denoiser.delay` samples late, which pre-roll must cover."""
+        self._vad, self._denoiser, self._observe = vad, denoiser, observe
+        self._loop = asyncio.get_running_loop()
+        self._thread = ModelThread("vad")
+        self._ready: deque[VoiceStream] = deque()  # streams with windows waiting, each once, longest waiting first
+        self._open = 0
+        self._running = False
+        self._gathering: asyncio.TimerHandle | None = None
+        self._closed = False
 
-    def kick(self):
-        if self.running or not self.pending:
+    def open(self, deliver: Deliver) -> VoiceStream:
+        """A call begins to listen."""
+        self._open += 1
+        noise = self._denoiser.initial_state() if self._denoiser is not None else None
+        return VoiceStream(self, deliver, self._vad.initial_state(), noise)
+
+    async def aclose(self) -> None:
+        """End the thread; windows that wait are forgotten."""
+        self._closed = True
+        if self._gathering is not None:
+            self._gathering.cancel()
+        self._ready.clear()
+        await self._thread.aclose()
+
+    # ---- for the streams
+
+    def push(self, stream: VoiceStream, first: int, audio: Audio) -> None:
+        if stream.closed or self._closed:
             return
-        seen, batch, rest = set(), [], []
-        for item in self.pending:
-            (rest if id(item[0]) in seen else batch).append(item)
-            seen.add(id(item[0]))
-        self.pending = rest
-        self.running = True
-        self.pool.submit(self.run, batch)
+        if not stream.pending:
+            self._ready.append(stream)
+        elif len(stream.pending) == _MAX_PENDING:
+            stream.pending.popleft()
+            self._observe("vad_dropped", 1)
+        stream.pending.append((first, audio, time.monotonic()))
+        self._schedule()
 
-    def run(self, batch):
-        p, states = self.vad.analyze([b[2] for b in batch], [b[0].state for b in batch])
-        for b, s in zip(batch, states):
-            b[0].state = s
-        self.loop.call_soon_threadsafe(self.done, batch, p)
+    def forget(self, stream: VoiceStream) -> None:
+        if not stream.closed:
+            stream.closed = True
+            stream.pending.clear()
+            self._open -= 1
 
-    def done(self, batch, p):
-        self.running = False
-        self.kick()
-        for (stream, first, _), x in zip(batch, p):
+    # ---- batches
+
+    def _schedule(self) -> None:
+        if self._running or self._gathering is not None or not self._ready:
+            return
+        if self._open <= _FEW or len(self._ready) >= _MAX_BATCH:
+            self._start()
+        else:
+            self._gathering = self._loop.call_later(_GATHER_S, self._start)
+
+    def _start(self) -> None:
+        self._gathering = None
+        streams: list[VoiceStream] = []
+        windows: list[tuple[int, Audio, float]] = []
+        while self._ready and len(streams) < _MAX_BATCH:
+            stream = self._ready.popleft()
+            if stream.pending:  # it may have been closed since
+                streams.append(stream)
+                windows.append(stream.pending.popleft())
+        self._ready.extend(stream for stream in streams if stream.pending)
+        if not streams:
+            return
+        self._running = True
+        started = time.monotonic()
+        self._observe("vad_wait_s", started - min(came for _, _, came in windows))
+        self._observe("vad_batch", len(windows))
+        audio = [samples for _, samples, _ in windows]
+        job = partial(self._analyze, audio, [s.state for s in streams], [s.noise for s in streams])
+        self._thread.run(job, partial(self._done, streams, [first for first, _, _ in windows], started))
+
+    def _analyze(
+        self, audio: list[Audio], states: list[object], noises: list[object]
+    ) -> tuple[list[float], list[object], list[object]]:
+        """On the thread: probabilities, the model's new states, the denoiser's new states."""
+        if self._denoiser is not None:
+            cleaned = [self._denoiser.denoise(samples, noise) for samples, noise in zip(audio, noises, strict=True)]
+            audio, noises = [samples for samples, _ in cleaned], [noise for _, noise in cleaned]
+        p_speech, states = self._vad.analyze(audio, states)
+        return p_speech, states, noises
+
+    def _done(
+        self,
+        streams: list[VoiceStream],
+        firsts: list[int],
+        started: float,
+        outcome: tuple[list[float], list[object], list[object]] | Exception,
+    ) -> None:
+        self._running = False
+        self._observe("vad_run_s", time.monotonic() - started)
+        events: list[Event]
+        if isinstance(outcome, Exception):
+            self._observe("vad_failed", len(streams))
+            events = [ModelFailed("vad", first, reason(outcome)) for first in firsts]
+        else:
+            p_speech, states, noises = outcome
+            for stream, state, noise in zip(streams, states, noises, strict=True):
+                stream.state, stream.noise = state, noise
+            events = [WindowAnalyzed(first, p) for first, p in zip(firsts, p_speech, strict=True)]
+        self._observe("vad_depth", len(self._ready))
+        self._schedule()
+        for stream, event in zip(streams, events, strict=True):
             if not stream.closed:
-                stream.deliver(ev.WindowAnalyzed(first, x))
+                self._deliver(stream, event)
 
-    async def aclose(self):
-        self.pool.shutdown()
+    def _deliver(self, stream: VoiceStream, event: Event) -> None:
+        try:
+            stream.deliver(event)
+        except Exception as error:  # one call's fault must not cost the others of its batch their windows
+            self._loop.call_exception_handler({"message": "a call failed on its voice activity", "exception": error})

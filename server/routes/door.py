@@ -1,11 +1,13 @@
 """What every carrier's door has in common: where a request really came from, and how it asked to be answered."""
 
 import asyncio
-import ipaddress
-from collections.abc import Callable
+from collections import OrderedDict
+from typing import Generic, TypeVar
+from urllib.parse import parse_qsl
 
 import structlog
 from aiohttp import web
+from multidict import MultiDict
 
 from pipelines import events as ev
 from pipelines.errors import WireError
@@ -13,13 +15,48 @@ from server import auth
 from server.house import House
 from server.http import AiohttpSocket
 from server.session import Wire
-from server.wire import Stream
+from server.wire import MESSAGE_LIMIT, Stream
 
 log = structlog.get_logger()
 
 START_TIMEOUT_S = 10.0
-MESSAGE_LIMIT = 1 << 20  # the websocket closes with 1009 above it
 _PING_S = 20.0
+_CLOSE_TIMEOUT_S = 2.0
+_FIELDS_LIMIT = 200
+_AFTER_LIMIT = 1_000
+_SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+
+T = TypeVar("T")
+
+
+class After(Generic[T]):
+    """What to do with calls once their audio is over, by call; the oldest are forgotten beyond a thousand."""
+
+    def __init__(self, default: T) -> None:
+        self._default = default
+        self._kept: OrderedDict[str, T] = OrderedDict()
+
+    def keep(self, call_id: str, what: T) -> None:
+        self._kept[call_id] = what
+        if len(self._kept) > _AFTER_LIMIT:
+            self._kept.popitem(last=False)
+
+    def take(self, call_id: str) -> T:
+        return self._kept.pop(call_id, self._default)
+
+
+class Passed:
+    """A `server.wire.faults.Note`: counts what a socket's wire passes over, and logs each cause once."""
+
+    def __init__(self, house: House, carrier: str) -> None:
+        self._counter, self._carrier = house.metrics.wire_ignored, carrier
+        self._logged: set[str] = set()
+
+    def __call__(self, cause: str) -> None:
+        self._counter.labels(self._carrier, cause).inc()
+        if cause not in self._logged:
+            self._logged.add(cause)
+            log.warning("wire_ignored", carrier=self._carrier, cause=cause)
 
 
 class Door:
@@ -30,46 +67,80 @@ class Door:
         self._proxies = house.config.server.trusted_proxies
         self._public = house.config.server.public_url
 
-    def refuse(self, cause: str) -> web.Response:
-        """403, counted and logged by its cause."""
+    # ---- refusing
+
+    def count_refusal(self, cause: str) -> None:
+        """Every refusal is counted and logged, by a fixed cause."""
         self.house.metrics.refused.labels(cause).inc()
         log.warning("refused", cause=cause)
+
+    def refuse(self, cause: str) -> web.Response:
+        """403."""
+        self.count_refusal(cause)
         return web.Response(status=403, text="forbidden\n")
+
+    def has_room(self) -> bool:
+        """Whether a call can be taken now; counted where not."""
+        if self.house.ready and not self.house.full:
+            return True
+        self.count_refusal("full" if self.house.ready else "not_ready")
+        return False
+
+    # ---- looking at a request
 
     def on_loopback(self, request: web.Request) -> bool:
         return auth.is_loopback(request.remote, request.headers)
 
     def url(self, request: web.Request, path: str = "", *, websocket: bool = False) -> str:
-        """The address of `path` (default: the request's own) as the carrier sees it: `public_url`, or what a trusted proxy
-        says, or what the request itself was sent to."""
-        path = path or request.path_qs
+        """The address of `path` (default: the request's own) as the carrier sees it: `public_url`, or what a trusted
+        proxy says, or what the request itself was sent to."""
         if self._public:
             base = self._public
         else:
             scheme, host = request.scheme, request.host
             if self._trusted(request.remote):
-                scheme = request.headers.get("X-Forwarded-Proto", scheme).split(",")[0].strip()
-                host = request.headers.get("X-Forwarded-Host", host).split(",")[0].strip()
-            base = f"{scheme}://{host}"
+                scheme = _first(request.headers.get("X-Forwarded-Proto", "")).lower() or scheme
+                host = _first(request.headers.get("X-Forwarded-Host", "")) or host
+            # Some proxies (Traefik) call a websocket's scheme ws or wss.
+            base = f"{_SCHEMES.get(scheme, 'https')}://{host}"
         if websocket:
-            base = base.replace("http", "ws", 1)
-        return base + path
+            base = "ws" + base.removeprefix("http")
+        return base + (path or request.path_qs)
 
     def _trusted(self, peer: str | None) -> bool:
-        try:
-            address = ipaddress.ip_address(peer or "")
-        except ValueError:
-            return False
-        return any(address in network for network in self._proxies)
+        ip = auth.address(peer)
+        return ip is not None and any(ip in network for network in self._proxies)
 
-    async def open(self, request: web.Request, protocols: tuple[str, ...] = ()) -> tuple[web.WebSocketResponse, AiohttpSocket]:
-        """Accept the websocket."""
-        response = web.WebSocketResponse(protocols=protocols, compress=False, max_msg_size=MESSAGE_LIMIT, heartbeat=_PING_S)
+    async def form(self, request: web.Request) -> MultiDict[str]:
+        """The fields of a form; none where the body is no form (then no signature fits it either)."""
+        body = await request.read()
+        if request.content_type != "application/x-www-form-urlencoded":
+            return MultiDict()
+        try:
+            # blank values are signed too
+            return MultiDict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_LIMIT))
+        except ValueError:
+            return MultiDict()
+
+    # ---- media sockets
+
+    async def open(
+        self, request: web.Request, protocols: tuple[str, ...] = ()
+    ) -> tuple[web.WebSocketResponse, AiohttpSocket]:
+        """Accept the websocket. Longer messages than wires read are cut off before they are in memory."""
+        response = web.WebSocketResponse(
+            protocols=protocols,
+            compress=False,
+            max_msg_size=MESSAGE_LIMIT + 1,
+            heartbeat=_PING_S,
+            timeout=_CLOSE_TIMEOUT_S,
+        )
         await response.prepare(request)
         return response, AiohttpSocket(request, response)
 
-    async def first(self, wire: Wire, socket: AiohttpSocket, count: Callable[[], None]) -> ev.CallStarted | None:
-        """Read until the media starts; None when it does not, in time or at all."""
+    async def first(self, wire: Wire, socket: AiohttpSocket) -> ev.CallStarted | None:
+        """Read until the media starts; None, counted, when it does not, in time or at all."""
+        cause = "no_start"
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 async for message in socket:
@@ -77,22 +148,24 @@ class Door:
                         if isinstance(event, ev.CallStarted):
                             return event
         except TimeoutError:
-            log.warning("no_start", what="a media socket was opened and nothing started on it")
+            log.warning("no_start", waited_s=START_TIMEOUT_S)
         except WireError as error:
+            cause = "wire_error"
             log.warning("wire_error", error=str(error))
-        count()
+        self.count_refusal(cause)
         return None
 
     def admits(self, stream: Stream, *, required: bool) -> bool:
-        """Whether a media stream brings back the token its webhook gave out. Where none is `required` (unsigned, on loopback), a
-        stream without any token will do, so that a test driver needs no webhook; a wrong one never will."""
+        """Whether a media stream may become a call: there is room, and it brings back the token its webhook gave out.
+        Where none is `required` (unsigned, on loopback), a stream without any token will do, so that a test driver
+        needs no webhook; a wrong one never will."""
         token = stream.parameters.get("token", "")
-        cause = ""
         if (token or required) and not self.house.tokens.spend(token, stream.call_id):
-            cause = "token"
-        elif not self.house.ready or self.house.full:
-            cause = "full" if self.house.ready else "not_ready"
-        if cause:
-            self.house.metrics.refused.labels(cause).inc()
-            log.warning("refused", cause=cause)
-        return not cause
+            self.count_refusal("token")
+            return False
+        return self.has_room()
+
+
+def _first(header: str) -> str:
+    """Of a header that every proxy appended to: what the first wrote."""
+    return header.partition(",")[0].strip()

@@ -1,28 +1,27 @@
 """jambonz' door: GET /jambonz (control socket), POST /jambonz/voice (webhook), GET /jambonz/audio (audio socket), POST
 /jambonz/status, POST /jambonz/after (the `listen` verb's action hook)."""
 
-import base64
-import hmac
 import time
-from collections import OrderedDict
-from typing import Any
 
 import msgspec
 import structlog
 from aiohttp import web
+from structlog.contextvars import bound_contextvars
 
 from pipelines.errors import WireError
 from server import auth
 from server.carriers.jambonz import JambonzControl
 from server.house import House
 from server.http import AiohttpSocket
-from server.routes.door import Door
-from server.wire.jambonz import (
-    AUDIO_PROTOCOL,
+from server.routes.door import After, Door, Passed
+from server.wire.faults import Faults
+from server.wire.jambonz import AUDIO_PROTOCOL, JambonzAudioWire
+from server.wire.jambonz_control import (
+    BUSY_VERBS,
     CONTROL_PROTOCOL,
     HANG_UP_VERBS,
     Control,
-    JambonzAudioWire,
+    Verbs,
     ack,
     listen_verbs,
     read_control,
@@ -30,14 +29,14 @@ from server.wire.jambonz import (
 
 log = structlog.get_logger()
 
-_AFTER_LIMIT = 1_000
+_AFTER_PATH = "/jambonz/after"
 _WANTS_ACK = {"session:redirect", "dial:confirm"}
-_BUSY: list[dict[str, Any]] = [{"verb": "sip:decline", "status": 486, "reason": "Busy Here"}]
+_NO_ANSWER = {"call:status", "verb:status"}
 
 
 class JambonzRoutes:
-    """Sockets need the configured basic authentication, webhooks the configured signature; with nothing configured only
-    callers on loopback are taken."""
+    """Control sockets need the configured basic authentication, webhooks the configured signature, audio sockets the
+    authentication (where there is one) and the token. With nothing configured only callers on loopback are taken."""
 
     def __init__(self, house: House) -> None:
         self._house, self._door = house, Door(house)
@@ -47,7 +46,8 @@ class JambonzRoutes:
         self._secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
         self._rate = settings.sample_rate
         self._controls: dict[str, AiohttpSocket] = {}  # call sid -> its control socket now
-        self._after: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self._on_air: set[str] = set()  # call sids whose audio socket has come
+        self._after = After(HANG_UP_VERBS)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -55,56 +55,62 @@ class JambonzRoutes:
             web.get("/jambonz/audio", self.audio),
             web.post("/jambonz/voice", self.voice),
             web.post("/jambonz/status", self.status),
-            web.post("/jambonz/after", self.after),
+            web.post(_AFTER_PATH, self.after),
         ]
 
-    # ---- who may come in
-
-    def _socket_refusal(self, request: web.Request) -> str:
-        if not self._user:
-            return "" if self._door.on_loopback(request) and not self._secret else "not_loopback"
-        expected = base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        return "" if scheme.lower() == "basic" and hmac.compare_digest(given.encode(), expected.encode()) else "jambonz_password"
-
-    def _webhook_refusal(self, request: web.Request, body: bytes) -> str:
-        if not self._secret:
-            return "" if self._door.on_loopback(request) and not self._user else "not_loopback"
-        header = request.headers.get("Jambonz-Signature", "")
-        return "" if auth.jambonz_signed(body, header, self._secret, time.time()) else "jambonz_signature"
+    # ---- who may come in: why a request may not, or nothing
 
     @property
-    def _open_door(self) -> bool:
-        return not (self._user or self._secret)
+    def _configured(self) -> bool:
+        return bool(self._user or self._secret)
+
+    def _control_refusal(self, request: web.Request) -> str:
+        if not self._configured:
+            return "" if self._door.on_loopback(request) else "not_loopback"
+        header = request.headers.get("Authorization", "")
+        known = self._user and auth.basic_authorized(header, self._user, self._password)
+        return "" if known else "jambonz_password"
+
+    def _audio_refusal(self, request: web.Request) -> str:
+        # Where only webhooks are signed, the token that one of them gave out is what opens the audio socket.
+        return "" if self._secret and not self._user else self._control_refusal(request)
+
+    def _webhook_refusal(self, request: web.Request, body: bytes) -> str:
+        if not self._configured:
+            return "" if self._door.on_loopback(request) else "not_loopback"
+        header = request.headers.get("Jambonz-Signature", "")
+        signed = self._secret and auth.jambonz_signed(body, header, self._secret, time.time())
+        return "" if signed else "jambonz_signature"
 
     # ---- a new call
 
-    def _verbs(self, request: web.Request, call_sid: str) -> list[dict[str, Any]]:
-        house = self._house
-        if not house.ready or house.full:
-            cause = "full" if house.ready else "not_ready"
-            house.metrics.refused.labels(cause).inc()
-            log.warning("call_rejected", cause=cause)
-            return _BUSY
+    def _verbs(self, request: web.Request, call_sid: str) -> Verbs:
+        if not self._door.has_room():
+            return BUSY_VERBS
         return listen_verbs(
             self._door.url(request, "/jambonz/audio", websocket=True),
             self._rate,
-            {"token": house.tokens.mint(call_sid)},
-            action_hook="/jambonz/after",
+            {"token": self._house.tokens.mint(call_sid)},
+            action_hook=_AFTER_PATH,
             user=self._user,
             password=self._password,
         )
 
     async def control(self, request: web.Request) -> web.StreamResponse:
         """The call-control socket: one for each call."""
-        if cause := self._socket_refusal(request):
+        if cause := self._control_refusal(request):
             return self._door.refuse(cause)
         response, socket = await self._door.open(request, (CONTROL_PROTOCOL,))
+        faults = Faults(Passed(self._house, "jambonz"))
         calls: set[str] = set()
         try:
             async for message in socket:
-                control = read_control(message)
-                reply = self._controlled(request, control, socket, calls)
+                try:
+                    control = read_control(message)
+                except WireError:
+                    faults.fault("malformed")
+                    continue
+                reply = self._controlled(request, control, socket, calls, faults)
                 if reply is not None:
                     socket.send(reply)
         except (WireError, ConnectionError) as error:
@@ -116,25 +122,32 @@ class JambonzRoutes:
             await response.close()
         return response
 
-    def _controlled(self, request: web.Request, control: Control, socket: AiohttpSocket, calls: set[str]) -> str | None:
-        if control.type in ("session:new", "session:reconnect"):
-            call_sid = control.call_sid or str(control.data.get("call_sid", ""))
+    def _controlled(
+        self, request: web.Request, control: Control, socket: AiohttpSocket, calls: set[str], faults: Faults
+    ) -> str | None:
+        """What to answer."""
+        kind, call_sid = control.type, control.call_sid
+        if kind in ("session:new", "session:reconnect"):
             if not call_sid:
-                raise WireError("a session without call_sid")
+                faults.fault("malformed")
+                return None
             calls.add(call_sid)
             self._controls[call_sid] = socket
-            # A call that is reconnected goes on as it is; only a new one is given something to do.
-            return ack(control.msgid, self._verbs(request, call_sid) if control.type == "session:new" else None)
-        if control.type == "verb:hook":
-            done = control.hook.rstrip("/").endswith("/jambonz/after")
-            return ack(control.msgid, self._next(control.call_sid) if done else None)
-        if control.type in _WANTS_ACK:
+            # A call that is reconnected goes on as it is, unless its first socket broke before our verbs were read:
+            # then jambonz (ws-requestor.js, reconnectingWithoutAck) takes the answer to this message for the answer to
+            # session:new.
+            going_on = kind == "session:reconnect" and call_sid in self._on_air
+            return ack(control.msgid, None if going_on else self._verbs(request, call_sid))
+        if kind == "verb:hook":
+            ours = control.hook.endswith(_AFTER_PATH)
+            return ack(control.msgid, self._after.take(call_sid) if ours else None)
+        if kind in _WANTS_ACK:
             return ack(control.msgid)
-        if control.type == "jambonz:error":
+        if kind == "jambonz:error":
             self._house.metrics.facts.labels("stream_error").inc()
-            log.warning("jambonz_error")
-        elif control.type not in ("call:status", "verb:status"):
-            self._house.metrics.wire_ignored.labels("jambonz", "unknown_event").inc()
+            log.warning("jambonz_error", call_id=call_sid)
+        elif kind not in _NO_ANSWER:
+            faults.ignore("unknown_event")
         return None
 
     async def voice(self, request: web.Request) -> web.Response:
@@ -151,23 +164,26 @@ class JambonzRoutes:
 
     async def audio(self, request: web.Request) -> web.StreamResponse:
         """The socket of the `listen` verb."""
-        if cause := self._socket_refusal(request):
+        if cause := self._audio_refusal(request):
             return self._door.refuse(cause)
         response, socket = await self._door.open(request, (AUDIO_PROTOCOL,))
-        wire, house = JambonzAudioWire(self._rate), self._house
+        wire = JambonzAudioWire(self._rate, Passed(self._house, "jambonz"))
 
         def disconnect() -> None:
             for message in wire.disconnect():
                 socket.send(message)
 
         try:
-            started = await self._door.first(wire, socket, lambda: house.metrics.refused.labels("no_start").inc())
-            if started is not None and self._door.admits(wire.stream, required=not self._open_door):
-                control = JambonzControl(started.call_id, self._controls.get, disconnect, self._keep_for_after)
-                await house.take_call("jambonz", wire, socket, control, started)
+            started = await self._door.first(wire, socket)
+            if started is not None and self._door.admits(wire.stream, required=self._configured):
+                control = JambonzControl(started.call_id, self._controls.get, disconnect, self._after.keep)
+                self._on_air.add(started.call_id)
+                try:
+                    with bound_contextvars(call_id=started.call_id):
+                        await self._house.take_call("jambonz", wire, socket, control, started)
+                finally:
+                    self._on_air.discard(started.call_id)
         finally:
-            for cause, count in wire.ignored.items():
-                house.metrics.wire_ignored.labels("jambonz", cause).inc(count)
             await response.close()
         return response
 
@@ -184,15 +200,7 @@ class JambonzRoutes:
         body = await request.read()
         if cause := self._webhook_refusal(request, body):
             return self._door.refuse(cause)
-        return web.json_response(self._next(_call_sid(body)))
-
-    def _next(self, call_sid: str) -> list[dict[str, Any]]:
-        return self._after.pop(call_sid, HANG_UP_VERBS)
-
-    def _keep_for_after(self, call_sid: str, verbs: list[dict[str, Any]]) -> None:
-        self._after[call_sid] = verbs
-        while len(self._after) > _AFTER_LIMIT:
-            self._after.popitem(last=False)
+        return web.json_response(self._after.take(_call_sid(body)))
 
 
 class _CallBody(msgspec.Struct):
@@ -201,6 +209,6 @@ class _CallBody(msgspec.Struct):
 
 def _call_sid(body: bytes) -> str:
     try:
-        return msgspec.json.decode(body, type=_CallBody).call_sid
-    except msgspec.MsgspecError:
+        return msgspec.json.decode(body, type=_CallBody).call_sid[:128]
+    except (ValueError, RecursionError):
         return ""

@@ -1,20 +1,24 @@
-"""Twilio's door: POST /twilio/voice (webhook), GET /twilio/media (socket), POST /twilio/status, POST /twilio/after."""
+"""Twilio's door: POST /twilio/voice (webhook), GET /twilio/media (socket), POST /twilio/status, POST /twilio/after.
 
-from collections import OrderedDict
+GET /ws is the media socket too, where test drivers that speak Twilio's frames look for it (ServiceNow's EVA).
+"""
+
+import re
+from collections.abc import Mapping
 
 import structlog
 from aiohttp import web
+from structlog.contextvars import bound_contextvars
 
 from server import auth
 from server.carriers import twilio
 from server.house import House
-from server.routes.door import Door
+from server.routes.door import After, Door, Passed
 from server.wire.twilio import TwilioWire
 
 log = structlog.get_logger()
 
 _STREAM_EVENTS = {"stream-started", "stream-stopped", "stream-error"}
-_AFTER_LIMIT = 1_000
 
 
 class TwilioRoutes:
@@ -29,7 +33,7 @@ class TwilioRoutes:
         self._rest = twilio.TwilioRest(
             settings.account_sid, settings.api_key or settings.account_sid, secret, settings.edge, settings.region
         )
-        self._after: OrderedDict[str, str] = OrderedDict()  # call sid -> TwiML for when its stream is over
+        self._after = After(twilio.hang_up())  # TwiML
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -37,14 +41,15 @@ class TwilioRoutes:
             web.get("/twilio/media", self.media),
             web.post("/twilio/status", self.status),
             web.post("/twilio/after", self.after),
+            web.get("/ws", self.media),
         ]
 
     @property
     def _signing(self) -> bool:
         return bool(self._token or self._keys)
 
-    def _allowed(self, request: web.Request, form: object, *, websocket: bool = False) -> str:
-        """"" if the request may come in, else why not."""
+    def _refusal(self, request: web.Request, form: Mapping[str, str], *, websocket: bool = False) -> str:
+        """Why the request may not come in, or nothing."""
         if self._signing:
             url = self._door.url(request, websocket=websocket)
             signed = auth.twilio_signed(url, form, request.headers, auth_token=self._token, shared_keys=self._keys)
@@ -53,21 +58,18 @@ class TwilioRoutes:
 
     async def voice(self, request: web.Request) -> web.Response:
         """A call comes in: connect it to our media socket."""
-        form = await request.post()
-        if cause := self._allowed(request, form):
+        form = await self._door.form(request)
+        if cause := self._refusal(request, form):
             return self._door.refuse(cause)
-        house = self._house
-        if not house.ready or house.full:
-            house.metrics.refused.labels("full" if house.ready else "not_ready").inc()
-            log.warning("call_rejected", cause="full" if house.ready else "not_ready")
-            return _twiml(twilio.reject())
-        call_sid = str(form.get("CallSid", ""))
+        call_sid = form.get("CallSid", "")
         if not call_sid:
             return web.Response(status=400, text="CallSid is missing\n")
+        if not self._door.has_room():
+            return _twiml(twilio.reject())
         parameters = {
-            "token": house.tokens.mint(call_sid),
-            "caller": str(form.get("From", "")),
-            "called": str(form.get("To", "")),
+            "token": self._house.tokens.mint(call_sid),
+            "caller": form.get("From", ""),
+            "called": form.get("To", ""),
         }
         door = self._door
         return _twiml(
@@ -81,45 +83,41 @@ class TwilioRoutes:
 
     async def media(self, request: web.Request) -> web.StreamResponse:
         """The call's audio."""
-        if cause := self._allowed(request, {}, websocket=True):
+        if cause := self._refusal(request, {}, websocket=True):
             return self._door.refuse(cause)
         response, socket = await self._door.open(request)
-        wire, house = TwilioWire(), self._house
+        wire = TwilioWire(Passed(self._house, "twilio"))
         try:
-            started = await self._door.first(wire, socket, lambda: house.metrics.refused.labels("no_start").inc())
+            started = await self._door.first(wire, socket)
             if started is not None and self._door.admits(wire.stream, required=self._signing):
-                control = twilio.TwilioControl(self._rest, started.call_id, self._keep_for_after)
-                await house.take_call("twilio", wire, socket, control, started)
+                control = twilio.TwilioControl(self._rest, started.call_id, self._after.keep)
+                with bound_contextvars(call_id=started.call_id):
+                    await self._house.take_call("twilio", wire, socket, control, started)
         finally:
-            for cause, count in wire.ignored.items():
-                house.metrics.wire_ignored.labels("twilio", cause).inc(count)
             await response.close()
         return response
 
     async def status(self, request: web.Request) -> web.Response:
         """Stream status callback: started, stopped, error."""
-        form = await request.post()
-        if cause := self._allowed(request, form):
+        form = await self._door.form(request)
+        if cause := self._refusal(request, form):
             return self._door.refuse(cause)
-        event = str(form.get("StreamEvent", ""))
-        if event not in _STREAM_EVENTS:
-            return web.Response(status=400, text="StreamEvent is not known\n")
+        event = form.get("StreamEvent", "")
         if event == "stream-error":
             self._house.metrics.facts.labels("stream_error").inc()
-            log.warning("stream_error", call_id=str(form.get("CallSid", ""))[:64])
+            # Twilio's error codes have five digits; the sentences around them may quote anything.
+            codes = re.findall(r"\b[1-9][0-9]{4}\b", form.get("StreamError", ""))
+            log.warning("stream_error", call_id=form.get("CallSid", "")[:64], codes=codes)
+        elif event not in _STREAM_EVENTS:
+            self._house.metrics.wire_ignored.labels("twilio", "unknown_event").inc()
         return web.Response(status=204)
 
     async def after(self, request: web.Request) -> web.Response:
         """The stream is over: transfer the call if that was asked for, else end it."""
-        form = await request.post()
-        if cause := self._allowed(request, form):
+        form = await self._door.form(request)
+        if cause := self._refusal(request, form):
             return self._door.refuse(cause)
-        return _twiml(self._after.pop(str(form.get("CallSid", "")), "") or twilio.hang_up())
-
-    def _keep_for_after(self, call_sid: str, twiml: str) -> None:
-        self._after[call_sid] = twiml
-        while len(self._after) > _AFTER_LIMIT:
-            self._after.popitem(last=False)
+        return _twiml(self._after.take(form.get("CallSid", "")))
 
 
 def _twiml(text: str) -> web.Response:

@@ -1,4 +1,5 @@
-"""The call's own tools: hang up, transfer to a person, send digits. They ask; the call acts once the last words were heard."""
+"""The call's own tools: hang up, transfer to a person, send digits. They ask; the call acts once the last words were
+heard."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -24,8 +25,9 @@ def call_tools(
     goodbye: Mapping[str, str] = GOODBYE,
     handing_over: Mapping[str, str] = HANDING_OVER,
 ) -> list[FunctionTool]:
-    """`hang_up`; `transfer_to_person` when there is a number to transfer to; `send_digits` when `digits` (the agent then dials
-    through menus). `goodbye`, `handing_over`: by language, said when the agent has not said anything itself in that reply."""
+    """`hang_up`; `transfer_to_person` when there is a number to transfer to; `send_digits` when `digits` (the agent
+    then dials through menus). `goodbye`, `handing_over`: by language, said when the agent has not said anything itself
+    in that reply."""
 
     def last_words(call: CallContext, words: Mapping[str, str]) -> Spoken:
         return Spoken("" if call.said else words.get(call.language) or words["en"])

@@ -1,4 +1,5 @@
-"""Typed Python functions as tools: the schema comes from type hints, the description from the docstring's first line."""
+"""Typed Python functions as tools: the schema comes from type hints, the description from the docstring's first
+line."""
 
 import importlib
 import inspect
@@ -13,8 +14,9 @@ from pipelines.errors import ConfigError
 def function_as_tool(function: Callable[..., Any]) -> FunctionTool:
     """A tool that runs `function` (asynchronous, or blocking: then on a thread).
 
-    Its first parameter may be a `RunContextWrapper[CallContext]`, which the model does not see. Parameters with a default may be
-    left out by the model. What the function raises reaches the caller as a short apology; see `pipelines.adapters.agent.watched`.
+    Its first parameter may be a `RunContextWrapper[CallContext]`, which the model does not see. Parameters with a
+    default may be left out by the model. What the function raises reaches the caller as a short apology; see
+    `pipelines.adapters.agent.watched`.
     """
     tool = function_tool(function, strict_mode=False, failure_error_function=None)
     tool.description = (inspect.getdoc(function) or "").partition("\n")[0]

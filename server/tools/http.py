@@ -10,8 +10,9 @@ from agents.tool_context import ToolContext
 
 
 class HttpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One endpoint. `parameters`: JSON schema (type object) of what the agent must give. GET and DELETE send the arguments as the query,
-    other methods as a JSON body; the caller's words never become part of the path or the headers."""
+    """One endpoint. `parameters`: JSON schema (type object) of what the agent must give. GET and DELETE send the
+    arguments as the query, other methods as a JSON body; the caller's words never become part of the path or the
+    headers."""
 
     name: str
     description: str
@@ -31,7 +32,8 @@ class HttpToolError(Exception):
 
 
 def http_tool(spec: HttpTool, session: aiohttp.ClientSession) -> FunctionTool:
-    """A tool that calls the endpoint through `session`. Redirects are not followed: the configured host is the one that is asked.
+    """A tool that calls the endpoint through `session`. Redirects are not followed: the configured host is the one that
+    is asked.
 
     The time limit is the tool's own, set by the agent that runs it.
     """

@@ -1,4 +1,5 @@
-"""Tools of MCP servers (Model Context Protocol, https://modelcontextprotocol.io), reached over streamable HTTP or a child's pipes."""
+"""Tools of MCP servers (Model Context Protocol, https://modelcontextprotocol.io), reached over streamable HTTP or a
+child's pipes."""
 
 import asyncio
 
@@ -27,7 +28,8 @@ class McpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def mcp_server(spec: McpServer) -> MCPServer:
-    """The SDK's client of the server, not yet connected. Raises `ConfigError` unless exactly one of `url` and `command` is set."""
+    """The SDK's client of the server, not yet connected. Raises `ConfigError` unless exactly one of `url` and `command`
+    is set."""
     if bool(spec.url) == bool(spec.command):
         raise ConfigError(f"mcp server {spec.name!r}: set either url or command")
     if spec.url:
@@ -37,8 +39,8 @@ def mcp_server(spec: McpServer) -> MCPServer:
 
 
 async def mcp_tools(spec: McpServer, server: MCPServer) -> list[FunctionTool]:
-    """Connect and list once: the tool list is part of the agent's cached prompt and stays the same for the server's life.
-    Raises `ConfigError` when the server cannot be reached or lacks a tool that was asked for."""
+    """Connect and list once: the tool list is part of the agent's cached prompt and stays the same for the server's
+    life. Raises `ConfigError` when the server cannot be reached or lacks a tool that was asked for."""
     try:
         async with asyncio.timeout(_CONNECT_S):
             await server.connect()

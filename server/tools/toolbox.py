@@ -10,18 +10,21 @@ import aiohttp
 from agents import FunctionTool
 
 from pipelines.errors import ConfigError
+from server.examples.clinic import texts as clinic
 from server.examples.clinic.clinic import open_clinic
 from server.tools.call import GOODBYE, HANDING_OVER, call_tools
 from server.tools.functions import load_function
 from server.tools.http import HttpTool, http_tool
 from server.tools.mcp import McpServer, mcp_server, mcp_tools
 
+Examples = Mapping[str, Sequence[tuple[str, str]]]
+
 
 class Toolbox:
-    """`tools` for `AgentFactory`, and whatever must be kept open behind them."""
+    """`tools` and `examples` for `AgentFactory`, and whatever must be kept open behind them."""
 
-    def __init__(self, tools: list[FunctionTool], stack: AsyncExitStack) -> None:
-        self.tools = tools
+    def __init__(self, tools: list[FunctionTool], examples: Examples, stack: AsyncExitStack) -> None:
+        self.tools, self.examples = tools, examples
         self._stack = stack
 
     @classmethod
@@ -38,19 +41,21 @@ class Toolbox:
         goodbye: Mapping[str, str] = GOODBYE,
         handing_over: Mapping[str, str] = HANDING_OVER,
     ) -> "Toolbox":
-        """`names`: shipped sets ("clinic") and functions ("package.module:function"). `data`: folder where shipped sets keep
-        their database. `today`: the local date, from which the clinic's free slots are laid out.
+        """`names`: shipped sets ("clinic") and functions ("package.module:function"). `data`: folder where shipped sets
+        keep their database. `today`: the local date, from which the clinic's free slots are laid out.
 
-        Raises `ConfigError` when a tool cannot be loaded, or two have one name. Call `close` in the task that called this: the MCP
-        client is bound to it.
+        Raises `ConfigError` when a tool cannot be loaded, or two have one name. Call `close` in the task that called
+        this: the MCP client is bound to it.
         """
         async with AsyncExitStack() as stack:
             tools: list[FunctionTool] = []
+            examples: Examples = {}
             for name in names:
                 if name == "clinic":
                     diary, found = await open_clinic(data / "clinic.sqlite", today)
                     stack.callback(diary.close)
                     tools += found
+                    examples = clinic.EXAMPLES
                 else:
                     tools.append(load_function(name))
             if http:
@@ -63,7 +68,7 @@ class Toolbox:
             tools += call_tools(transfer_number, digits=digits, goodbye=goodbye, handing_over=handing_over)
             if twice := sorted(name for name, count in Counter(tool.name for tool in tools).items() if count > 1):
                 raise ConfigError(f"two tools are called {', '.join(twice)}: rename or leave out one")
-            return cls(tools, stack.pop_all())
+            return cls(tools, examples, stack.pop_all())
 
     async def close(self) -> None:
         """Close connections and databases."""

@@ -1,28 +1,36 @@
-"""A server of a hundred lines that answers Twilio: it echoes, or it is an agent that speaks in tones. For tests of the caller's side."""
+"""A server of a hundred lines that answers Twilio: it echoes, or it is an agent that speaks in tones. For tests of the
+caller's side."""
 
-import asyncio
-import audioop
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import numpy as np
 from aiohttp import web
 
-FRAME = 160
-_LOUD = 300  # RMS of a frame in which the caller speaks
+from pipelines.audio.g711 import decode, encode
+from pipelines.frames import Encoding
+
+FORMS = web.AppKey("forms", list)
+"""What the voice webhook was sent: (form, signature)."""
+
+STATUSES = web.AppKey("statuses", list)
+"""Stream events that the status callback was told."""
+
+_LOUD = 250  # mean magnitude of a frame in which the caller speaks
 
 
 def tone(seconds: float, hz: float = 440.0) -> bytes:
     """A tone at -12 dBFS, mu-law."""
     wave = 8_000 * np.sin(2 * np.pi * hz * np.arange(int(seconds * 8_000)) / 8_000)
-    return audioop.lin2ulaw(wave.astype("<i2").tobytes(), 2)
+    return encode(wave.astype(np.int16), Encoding.MULAW)
 
 
 class FakeAgent:
-    """Greets with a tone of one second, answers 0.3 s after the caller's last sound with one of three seconds, yields within one
-    frame of his first sound, and hangs up after `answers` answers were played. `heard`: marks that came back; `digits`: keys."""
+    """Greets with a tone of one second, answers 0.3 s after the caller's last sound with one of 1.8 s, yields
+    within one frame of his first sound, and hangs up after `answers` answers were played. `heard`: marks that came
+    back; `digits`: keys."""
 
     def __init__(self, answers: int = 2, *, yields: bool = True) -> None:
         self.answers, self.yields = answers, yields
@@ -58,8 +66,8 @@ class FakeAgent:
                 case "stop":
                     self.stopped = True
                 case "media":
-                    pcm = audioop.ulaw2lin(base64.b64decode(frame["media"]["payload"]), 2)
-                    if audioop.rms(pcm, 2) > _LOUD:
+                    pcm = decode(base64.b64decode(frame["media"]["payload"]), Encoding.MULAW)
+                    if np.abs(pcm).mean() > _LOUD:
                         if playing and self.yields:
                             await send("clear")
                         quiet, spoken = 0, True
@@ -67,7 +75,7 @@ class FakeAgent:
                         quiet += 1
                         if quiet == 15 and left:
                             spoken, left = False, left - 1
-                            await say(3.0, f"answer {self.answers - left}")
+                            await say(1.8, f"answer {self.answers - left}")
         await socket.close()
 
 
@@ -85,8 +93,11 @@ async def _echo(socket: web.WebSocketResponse) -> None:
 def create_app(agent: FakeAgent | None = None) -> web.Application:
     """Routes of a fake server: an echo, or one agent for all its calls."""
 
+    forms: list[tuple[dict, str | None]] = []
+    statuses: list[str] = []
+
     async def voice(request: web.Request) -> web.Response:
-        app.setdefault("forms", []).append((dict(await request.post()), request.headers.get("X-Twilio-Signature")))
+        forms.append((dict(await request.post()), request.headers.get("X-Twilio-Signature")))
         url = f"ws://{request.host}/twilio/media"
         twiml = (
             f'<Response><Connect action="/twilio/after"><Stream url="{url}" statusCallback="/twilio/status">'
@@ -98,17 +109,18 @@ def create_app(agent: FakeAgent | None = None) -> web.Application:
         return web.Response(text="<Response><Dial>+15550199</Dial></Response>", content_type="text/xml")
 
     async def status(request: web.Request) -> web.Response:
-        app.setdefault("status", []).append((await request.post())["StreamEvent"])
+        statuses.append((await request.post())["StreamEvent"])
         return web.Response()
 
     async def media(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
-        await (agent.call(socket) if agent else _echo(socket))
+        with suppress(ConnectionResetError):  # the caller is gone
+            await (agent.call(socket) if agent else _echo(socket))
         return socket
 
     app = web.Application()
-    app["forms"], app["status"] = [], []
+    app[FORMS], app[STATUSES] = forms, statuses
     app.add_routes([web.post("/twilio/voice", voice), web.get("/twilio/media", media)])
     app.add_routes([web.post("/twilio/after", after), web.post("/twilio/status", status)])
     return app

@@ -2,8 +2,8 @@
 
     python -m tests.load.agent_eval [--only NAME] [--quiet]
 
-A dialogue passes when every turn did: the right tools with the right arguments, the row in the database, words in the caller's
-language, nothing unspeakable. Decoding is greedy, so a run repeats itself on one machine.
+A dialogue passes when every turn did: the right tools with the right arguments, the row in the database, words in the
+caller's language, nothing unspeakable. Decoding is greedy, so a run repeats itself on one machine.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 from pipelines.adapters.agent.engine import EmbeddedEngine
 from pipelines.adapters.agent.factory import AgentFactory
 from pipelines.events import Event, HangUpRequested, ReplyDelta, ToolStarted, TransferRequested
-from server.examples.clinic.texts import EXAMPLES, INSTRUCTIONS
+from server.examples.clinic.texts import INSTRUCTIONS
 from server.tools.toolbox import Toolbox
 
 NOW = datetime(2026, 11, 24, 8, 40)  # a Tuesday
@@ -106,7 +106,10 @@ DIALOGUES: dict[str, tuple[str, Script]] = {
         [
             ("I'd like to make an appointment for tomorrow morning, please.", [calls("find_slots"), says("tomorrow")]),
             ("Nine thirty would be good.", [no_tool("hang_up", "transfer_to_person"), says("name|9:30")]),
-            ("My name is Alice Martin.", [calls("book_slot"), booked("2026-11-25T09:30", "Alice Martin"), says("booked")]),
+            (
+                "My name is Alice Martin.",
+                [calls("book_slot"), booked("2026-11-25T09:30", "Alice Martin"), says("booked")],
+            ),
             ("No, that's all. Goodbye.", [hung_up]),
         ],
     ),
@@ -150,7 +153,10 @@ DIALOGUES: dict[str, tuple[str, Script]] = {
         [
             ("Bonjour, je voudrais un rendez-vous demain matin.", [calls("find_slots"), says("demain")]),
             ("Neuf heures, c'est parfait.", [no_tool("hang_up", "transfer_to_person"), says("nom|9 heures")]),
-            ("Je m'appelle Claire Dubois.", [calls("book_slot"), booked("2026-11-25T09:00", "Dubois"), says("réservé")]),
+            (
+                "Je m'appelle Claire Dubois.",
+                [calls("book_slot"), booked("2026-11-25T09:00", "Dubois"), says("réservé")],
+            ),
             ("Non merci, c'est tout. Au revoir.", [hung_up]),
         ],
     ),
@@ -161,7 +167,10 @@ DIALOGUES: dict[str, tuple[str, Script]] = {
             ("À quatorze heures, au nom de Marc Petit.", [booked("2026-11-26T14:00", "Petit")]),
         ],
     ),
-    "personne": ("fr", [("Je voudrais parler à quelqu'un, s'il vous plaît.", [calls("transfer_to_person"), transferred])]),
+    "personne": (
+        "fr",
+        [("Je voudrais parler à quelqu'un, s'il vous plaît.", [calls("transfer_to_person"), transferred])],
+    ),
     "message_fr": (
         "fr",
         [
@@ -188,7 +197,9 @@ def flaws(heard: Heard, language: str) -> list[str]:
     return found
 
 
-async def play(factory: AgentFactory, language: str, script: Script, database: Path, show: Callable[[str], None]) -> tuple[bool, list[Heard]]:
+async def play(
+    factory: AgentFactory, language: str, script: Script, database: Path, show: Callable[[str], None]
+) -> tuple[bool, list[Heard]]:
     agent = factory.open("eval", "+15550100", "+15550101", language, NOW)
     agent.remember(0, GREETING[language])
     replies, passed = [], True
@@ -207,7 +218,8 @@ async def play(factory: AgentFactory, language: str, script: Script, database: P
             show(f"  > {said}")
             for tool, arguments in heard.tools:
                 show(f"    {tool} {arguments}")
-            show(f"  < {heard.text}   [{heard.first_s:.2f} s, {heard.total_s:.2f} s]{f'  FAILED {broken} {bad}' if broken or bad else ''}")
+            verdict = f"  FAILED {broken} {bad}" if broken or bad else ""
+            show(f"  < {heard.text}   [{heard.first_s:.2f} s, {heard.total_s:.2f} s]{verdict}")
             replies.append(heard)
     return passed, replies
 
@@ -224,14 +236,18 @@ async def evaluate(only: str, show: Callable[[str], None]) -> float:
             for name, (language, script) in DIALOGUES.items():
                 if only and name != only:
                     continue
-                box = await Toolbox.open(["clinic"], transfer_number="+15550199", data=Path(folder) / name, today=date(2026, 11, 24))
-                factory = AgentFactory(engine, instructions=INSTRUCTIONS, examples=EXAMPLES, tools=box.tools)
+                box = await Toolbox.open(
+                    ["clinic"], transfer_number="+15550199", data=Path(folder) / name, today=date(2026, 11, 24)
+                )
+                factory = AgentFactory(engine, instructions=INSTRUCTIONS, examples=box.examples, tools=box.tools)
                 if not results:
                     start = time.perf_counter()
                     await factory.warm(["en", "fr"], NOW)
                     show(f"both prefixes warmed in {time.perf_counter() - start:.1f} s")
                 show(f"{name} ({language})")
-                results[name], heard = await play(factory, language, script, Path(folder) / name / "clinic.sqlite", show)
+                results[name], heard = await play(
+                    factory, language, script, Path(folder) / name / "clinic.sqlite", show
+                )
                 replies += heard
                 await factory.close()
                 await box.close()
@@ -239,8 +255,10 @@ async def evaluate(only: str, show: Callable[[str], None]) -> float:
         await engine.close()
     firsts = sorted(h.first_s for h in replies)
     totals = sorted(h.total_s for h in replies)
-    print(f"passed {sum(results.values())} of {len(results)}; failed: {', '.join(n for n, ok in results.items() if not ok) or 'none'}")
-    print(f"first event: median {statistics.median(firsts):.2f} s, worst {firsts[-1]:.2f} s; whole reply: median {statistics.median(totals):.2f} s, worst {totals[-1]:.2f} s")
+    failed = ", ".join(name for name, passed in results.items() if not passed)
+    print(f"passed {sum(results.values())} of {len(results)}; failed: {failed or 'none'}")
+    print(f"first event: median {statistics.median(firsts):.2f} s, worst {firsts[-1]:.2f} s")
+    print(f"whole reply: median {statistics.median(totals):.2f} s, worst {totals[-1]:.2f} s")
     return sum(results.values()) / len(results)
 
 

@@ -4,14 +4,17 @@
     python -m tests.load.density --vad            # with Silero on every window
     python -m tests.load.density --steps 250 --seconds 60 --json
 
-The server (an agent of `kind = "echo"`) runs on one core, this generator on another. Every call sends a frame of 20 ms each 20 ms, on an
-absolute schedule; calls are spread evenly over the 20 ms. Every frame carries its number and comes back.
+The server (an agent of `kind = "echo"`) runs on one core, this generator on another. Every call sends a frame of 20 ms
+each 20 ms, on an absolute schedule; calls are spread evenly over the 20 ms. Every frame carries its number and comes
+back.
 
 Definitions
     trip    from the moment at which a frame was due to be sent until its echo arrives here.
-    lag     by how much the trip is longer than the shortest trip of the same call in the same step: what the frame was late
-            against its own call's schedule. A constant delay (a buffer's) is in the trip, not in the lag. The generator's own
-            lateness is inside both; it is printed too ("own"), so that a busy generator cannot pass for a slow server.
+    lag     by how much the trip is longer than the shortest trip of the same call in the same step: what the frame was
+    late
+            against its own call's schedule. A constant delay (a buffer's) is in the trip, not in the lag. The
+            generator's own lateness is inside both; it is printed too ("own"), so that a busy generator cannot pass for
+            a slow server.
     lost    frames that had not come back one second after the step, or came back garbled.
     holds   95th percentile of all lags <= 20 ms, nothing lost.
     CPU     user + system seconds of the server process in the step, by calls and minutes.
@@ -24,6 +27,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import aiohttp
@@ -36,10 +40,10 @@ from pipelines.audio.g711 import encode
 from pipelines.frames import Encoding
 from server.caller.host import Host
 from server.caller.script import load_clip
-from tests.load.process import answer, cpu_seconds, resident_bytes
-from tests.load.raw_call import PTIME_S, RawCall, Script
+from tests.load.generator import Generator
+from tests.load.process import cpu_seconds, resident_bytes
+from tests.load.raw_call import RawCall, Script, ring
 
-_SLOTS = 20
 _DIALS_A_SECOND = 25
 _GRACE_S = 1.0
 _LAG_LIMIT_S = 0.020
@@ -57,57 +61,20 @@ max_call_s = 3600
 """
 
 
-class Generator:
-    """All calls of a run, driven by one timer that fires every millisecond."""
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self._slots: list[list[RawCall]] = [[] for _ in range(_SLOTS)]
-        self._loop = asyncio.get_running_loop()
-        self._first = self._loop.time()
-        self._turn = 0
-        self._stopped = False
-        self.own: list[float] = []
-        """By how much each slot was late."""
-        self._fire()
-
-    @property
-    def calls(self) -> list[RawCall]:
-        return [call for slot in self._slots for call in slot]
-
-    def add(self, call: RawCall) -> None:
-        """Let a call speak from now on, in the emptiest slot."""
-        min(self._slots, key=len).append(call)
-
-    def stop(self) -> None:
-        self._stopped = True
-
-    def _fire(self) -> None:
-        if self._stopped:
-            return
-        due = self._first + self._turn * PTIME_S / _SLOTS
-        self.own.append(self._loop.time() - due)
-        for call in self._slots[self._turn % _SLOTS]:
-            call.send_frame(due)
-        self._turn += 1
-        self._loop.call_at(self._first + self._turn * PTIME_S / _SLOTS, self._fire)
-
-
 async def step(generator: Generator, script: Script, url: str, pid: int, calls: int, seconds: float, idle: int) -> dict:
     """Bring the number of calls up to `calls` and measure for `seconds`."""
     async with aiohttp.ClientSession() as http:
         for _ in range(calls - len(generator.calls)):
-            stream, parameters = await answer(http, url)
-            generator.add(await RawCall.dial(script, stream, parameters))
+            generator.add(await RawCall.dial(script, await ring(http, url)))
             await asyncio.sleep(1 / _DIALS_A_SECOND)
     await asyncio.sleep(2.0)  # what dialling cost is over
     for call in generator.calls:
         del call.trips[:]
     generator.own.clear()
     due = sum(call.sent for call in generator.calls)
-    before, began = cpu_seconds(pid), generator._loop.time()
+    before, began = cpu_seconds(pid), time.monotonic()
     await asyncio.sleep(seconds)
-    took, cpu = generator._loop.time() - began, cpu_seconds(pid) - before
+    took, cpu = time.monotonic() - began, cpu_seconds(pid) - before
     sent = sum(call.sent for call in generator.calls)
     own = np.array(generator.own)
     trips = [np.array(call.trips) for call in generator.calls]
@@ -116,7 +83,7 @@ async def step(generator: Generator, script: Script, url: str, pid: int, calls: 
     lost = sum(max(wanted[id(call)] - call.returned, 0) for call in generator.calls)
     lags = np.concatenate([trip - trip.min() for trip in trips if len(trip)])
     every = np.concatenate(trips)
-    p50, p95, p99 = np.percentile(lags, (50, 95, 99))
+    p50, p95, p99 = (float(lag) for lag in np.percentile(lags, (50, 95, 99)))
     return {
         "calls": calls,
         "frames": sent - due,
@@ -150,16 +117,17 @@ async def run(options: argparse.Namespace, console: Console) -> list[dict]:
 async def _steps(options: argparse.Namespace, console: Console, script: Script, url: str, pid: int) -> list[dict]:
     await asyncio.sleep(1.0)
     idle = resident_bytes(pid)
-    generator = Generator(script)
+    generator = Generator()
     rows = []
     try:
         for calls in options.steps:
             rows.append(await step(generator, script, url, pid, calls, options.seconds, idle))
-            console.print(f"{calls} calls: {rows[-1]}", highlight=False)
+            console.print(f"{calls} calls: 95th percentile of lag {rows[-1]['lag_p95_ms']} ms, lost {rows[-1]['lost']}")
     finally:
         generator.stop()
         for call in generator.calls:
             call.hang_up()
+        await asyncio.wait([call.closed for call in generator.calls], timeout=5)
     return rows
 
 
@@ -192,7 +160,8 @@ def main() -> int:
     if options.json:
         print(json.dumps(rows, indent=2))
     else:
-        Console(width=180).print(table(rows, f"one server core, {'Silero on' if options.vad else 'models off'}, {options.seconds:g} s a step"))
+        models = "Silero on" if options.vad else "models off"
+        Console(width=180).print(table(rows, f"one server core, {models}, {options.seconds:g} s a step"))
     held = max((row["calls"] for row in rows if row["holds"]), default=0)
     return int(held < options.hold)
 

@@ -33,14 +33,3 @@ async def gauges(url: str) -> dict[str, float]:
         text = await response.text()
     pairs = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
     return {name: float(value) for name, _, value in pairs}
-
-
-async def answer(http: aiohttp.ClientSession, url: str, called: str = "+15550100") -> tuple[str, dict[str, str]]:
-    """Ring the server: the stream's URL and parameters from its TwiML."""
-    from server.caller.twilio import parse_twiml
-
-    form = {"CallSid": "CA" + os.urandom(16).hex(), "AccountSid": "AC", "From": "+15550123", "To": called, "CallStatus": "ringing"}
-    async with http.post(f"{url}/twilio/voice", data=form) as response:
-        response.raise_for_status()
-        stream = parse_twiml(await response.text())
-    return stream.url, stream.parameters

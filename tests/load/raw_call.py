@@ -1,18 +1,26 @@
 """A Twilio call for load tests: as little work a frame as Python allows, so that one core drives hundreds.
 
-Frames are websocket frames built once for all calls (RFC 6455 allows any masking key, and zero masks nothing); what comes back is
-found by its stamp without parsing JSON.
+Frames are websocket frames built once for all calls (RFC 6455 allows any masking key, and zero masks nothing); what
+comes back is found by its stamp without parsing JSON.
 """
 
 import asyncio
 import base64
 import secrets
+import socket
+import struct
+import time
 from array import array
 from urllib.parse import urlsplit
 
+import aiohttp
+import msgspec
+
+from server.caller.twilio import parse_twiml
+
 PTIME_S = 0.02
 _SAMPLES = 160
-_PAYLOAD = b'"payload":"'
+_PAYLOAD = b'"payload":'
 _STAMP = 8  # characters of base64, 6 bytes of audio
 
 
@@ -34,16 +42,38 @@ class Script:
             payload = base64.b64encode(stamp + self._audio[first + len(stamp) : first + _SAMPLES])
             self.stamps[payload[:_STAMP]] = k
             head = b'{"event":"media","sequenceNumber":"%d","streamSid":"' % (k + 2)
-            tail = b'","media":{"track":"inbound","chunk":"%d","timestamp":"%d","payload":"%b"}}' % (k + 1, k * 20, payload)
+            media = b'"track":"inbound","chunk":"%d","timestamp":"%d","payload":"%b"' % (k + 1, k * 20, payload)
+            tail = b'","media":{%b}}' % media
             built = self._built[k] = (_header(len(head) + 34 + len(tail)) + head, tail)
         return built
 
 
-class RawCall(asyncio.Protocol):
-    """One call. `trips`: for each frame that came back in the current measurement, the seconds since it was due to be sent."""
+class Ring(msgspec.Struct, frozen=True):
+    """What the server's TwiML gave for a call: its stream, and the call's id."""
 
-    def __init__(self, script: Script, url: str, parameters: dict[str, str]) -> None:
-        self._script, self._parts, self._parameters = script, urlsplit(url), parameters
+    url: str
+    parameters: dict[str, str]
+    call_sid: str
+
+
+async def ring(http: aiohttp.ClientSession, url: str, called: str = "+15550100") -> Ring:
+    """Ring the server at its voice webhook."""
+    call_sid = "CA" + secrets.token_hex(16)
+    form = {"CallSid": call_sid, "AccountSid": "AC", "From": "+15550123", "To": called, "CallStatus": "ringing"}
+    async with http.post(f"{url}/twilio/voice", data=form) as response:
+        response.raise_for_status()
+        stream = parse_twiml(await response.text())
+    return Ring(stream.url, stream.parameters, call_sid)
+
+
+class RawCall(asyncio.Protocol):
+    """One call. `trips`: for each frame that came back in the current measurement, the seconds since it was due to be
+    sent."""
+
+    def __init__(self, script: Script, ring: Ring) -> None:
+        self.script = script
+        """What it says; may be changed at any time."""
+        self._ring, self._parts = ring, urlsplit(ring.url)
         self.sid = b"MZ" + secrets.token_hex(16).encode()
         self._loop = asyncio.get_running_loop()
         self._rest = b""
@@ -53,26 +83,28 @@ class RawCall(asyncio.Protocol):
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.sent = self.returned = self.garbled = 0
         self.trips = array("d")
-        self.media_seen: asyncio.Event = asyncio.Event()
-        """Set by the first media frame of the server."""
+        self.media_seen = asyncio.Event()
+        """Set by each media frame of the server; whoever waits for the next one clears it first."""
 
     @classmethod
-    async def dial(cls, script: Script, url: str, parameters: dict[str, str]) -> "RawCall":
-        """Open the stream at `url` and start it."""
-        parts = urlsplit(url)
+    async def dial(cls, script: Script, ring: Ring) -> "RawCall":
+        """Open the stream and start it."""
+        parts = urlsplit(ring.url)
         loop = asyncio.get_running_loop()
-        _, call = await loop.create_connection(lambda: cls(script, url, parameters), parts.hostname, parts.port)
+        _, call = await loop.create_connection(lambda: cls(script, ring), parts.hostname, parts.port)
         await asyncio.wait_for(call.ready, 10)
         return call
 
     # ---- out
 
     def send_frame(self, due: float) -> None:
-        """Send the next frame, which was due at `due` (loop time)."""
+        """Send the next frame, which was due at `due` (monotonic seconds)."""
+        if self.closed.done():
+            return
         k = self.sent
         if not k:
             self._first_due = due
-        head, tail = self._script.frame(k)
+        head, tail = self.script.frame(k)
         self.sent = k + 1
         self._transport.write(head + self.sid + tail)
 
@@ -81,11 +113,16 @@ class RawCall(asyncio.Protocol):
 
     def hang_up(self) -> None:
         """Say `stop` and close the connection."""
-        self.send_text(b'{"event":"stop","streamSid":"%b","stop":{"accountSid":"AC","callSid":"CA"}}' % self.sid)
+        if self.closed.done():
+            return
+        ids = (self.sid, self._ring.call_sid.encode())
+        self.send_text(b'{"event":"stop","streamSid":"%b","stop":{"accountSid":"AC","callSid":"%b"}}' % ids)
         self._transport.close()
 
     def drop(self) -> None:
-        """Break the connection (TCP reset)."""
+        """Break the connection: a TCP reset, without a word."""
+        line = self._transport.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     # ---- in
@@ -94,7 +131,8 @@ class RawCall(asyncio.Protocol):
         self._transport = transport
         parts = self._parts
         request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        request += f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {base64.b64encode(secrets.token_bytes(16)).decode()}\r\n\r\n"
+        key = base64.b64encode(secrets.token_bytes(16)).decode()
+        request += f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
         transport.write(request.encode())
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -106,7 +144,9 @@ class RawCall(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._open:
             data = self._handshake(data)
-        now = self._loop.time()
+            if not self._open:
+                return
+        now = time.monotonic()
         if self._rest:
             data = self._rest + data
         at, size = 0, len(data)
@@ -132,12 +172,12 @@ class RawCall(asyncio.Protocol):
     def _text(self, data: bytes, start: int, end: int, now: float) -> None:
         at = data.find(_PAYLOAD, start, end)
         if at < 0:
-            if data.find(b'"event":"mark"', start, end) >= 0:
+            if data.find(b'"mark"', start, end) >= 0:
                 self.send_text(data[start:end])  # nothing plays here: a mark is reached at once
             return
         self.media_seen.set()
-        at += len(_PAYLOAD)
-        k = self._script.stamps.get(data[at : at + _STAMP])
+        at = data.find(b'"', at + len(_PAYLOAD)) + 1
+        k = self.script.stamps.get(data[at : at + _STAMP])
         if k is None:
             self.garbled += 1
             return
@@ -154,9 +194,8 @@ class RawCall(asyncio.Protocol):
             self.ready.set_exception(ConnectionError(head.split(b"\r\n", 1)[0].decode(errors="replace")))
             self._transport.abort()
             return b""
-        parameters = ",".join(f'"{name}":"{value}"' for name, value in self._parameters.items())
-        call_sid = "CA" + self.sid[2:].decode()
-        sid = self.sid.decode()
+        sid, call_sid = self.sid.decode(), self._ring.call_sid
+        parameters = ",".join(f'"{name}":"{value}"' for name, value in self._ring.parameters.items())
         self.send_text(b'{"event":"connected","protocol":"Call","version":"1.0.0"}')
         self.send_text(
             f'{{"event":"start","sequenceNumber":"1","streamSid":"{sid}","start":{{"accountSid":"AC","streamSid":"{sid}",'

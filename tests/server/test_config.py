@@ -34,7 +34,7 @@ def test_defaults_serve_the_example_agent_on_loopback():
         ["clinic"],
         ["en", "fr"],
     )
-    assert "Maple Street" in config.agents[0].greeting["en"]
+    assert "Riverside" in config.agents[0].greeting["en"]
     assert config.model_names() == [
         "silero-vad",
         "whisper-base",
@@ -134,7 +134,13 @@ def test_parts_that_do_not_go_together(write):
         "models.tts.en.model",
         "models.tts.fr.model",
     ]
+    assert found[2] == "agents[2].numbers: +15550100 is answered by agents[1]. Remove it from one of them."
     assert "Did you mean whisper-base?" in found[3]
+
+
+def test_two_agents_for_all_that_is_left(write):
+    path = write('[[agents]]\nname = "a"\n[[agents]]\nname = "b"')
+    assert problems(path) == ["agents[1].numbers: agents[0] has none either, and takes the rest. Give one numbers."]
 
 
 def test_a_language_without_words_is_refused(write):

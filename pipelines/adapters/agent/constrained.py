@@ -24,7 +24,8 @@ from pipelines.adapters.agent.grammar import call_text, read_call, reply_grammar
 
 
 class ConstrainedModel(Model):
-    """Decodes under `reply_grammar`: text goes out as it comes; a tool call is known by its first character and always valid."""
+    """Decodes under `reply_grammar`: text goes out as it comes; a tool call is known by its first character and always
+    valid."""
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self._engine = engine
@@ -102,9 +103,11 @@ class ConstrainedModel(Model):
 def messages(
     system_instructions: str, input: str | list[TResponseInputItem], tools: list[FunctionTool]
 ) -> list[dict[str, Any]]:
-    """Chat messages for the endpoint: tools told in the system prompt, their calls as bare JSON in the assistant's turns.
+    """Chat messages for the endpoint: tools told in the system prompt, their calls as bare JSON in the assistant's
+    turns.
 
-    The tools come first: they are the same for all calls, so the cached prefix is long even where instructions end with a date.
+    The tools come first: they are the same for all calls, so the cached prefix is long even where instructions end with
+    a date.
     """
     system = "\n\n".join(part for part in (tool_prompt(tools), system_instructions) if part)
     out: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []

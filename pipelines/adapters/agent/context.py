@@ -7,7 +7,8 @@ from pipelines.events import Event, ReplyDelta
 
 
 class Spoken(str):
-    """A tool's result that is itself the agent's answer: it is said as it is, and the model is not asked to word it again.
+    """A tool's result that is itself the agent's answer: it is said as it is, and the model is not asked to word it
+    again.
 
     That spares the caller a second run of the model, and facts (times, dates, names) cannot be garbled on the way.
     """
@@ -28,9 +29,9 @@ class CallContext:
         dialogue: list[tuple[str, str]],
         emit: Callable[[Event], None],
     ) -> None:
-        """`caller`, `called`: numbers, "" when withheld. `language`: of this reply, ISO 639-1. `now`: local time of the practice,
-        shop or office that is called. `dialogue`: what was said, as ("caller" or "agent", words), the caller's
-        latest words last."""
+        """`caller`, `called`: numbers, "" when withheld. `language`: of this reply, ISO 639-1. `now`: local time of the
+        practice, shop or office that is called. `dialogue`: what was said, as ("caller" or "agent", words), the
+        caller's latest words last."""
         self.call_id, self.caller, self.called = call_id, caller, called
         self.language, self.now, self.reply = language, now, reply
         self.dialogue = dialogue

@@ -1,4 +1,5 @@
-"""A language model that runs on this machine, as a supervised child process with an OpenAI-compatible endpoint on loopback."""
+"""A language model that runs on this machine, as a supervised child process with an OpenAI-compatible endpoint on
+loopback."""
 
 import asyncio
 import contextlib
@@ -22,7 +23,8 @@ _END_S = 3.0
 
 
 class EmbeddedEngine:
-    """One llama.cpp process with its weights, for all calls. Started with `start`, ended with `close`; restarted when it dies."""
+    """One llama.cpp process with its weights, for all calls. Started with `start`, ended with `close`; restarted when
+    it dies."""
 
     def __init__(self, order: dict[str, object], ready_s: float) -> None:
         self._order = order
@@ -50,12 +52,12 @@ class EmbeddedEngine:
     ) -> "EmbeddedEngine":
         """Load a GGUF file and wait until it answers.
 
-        `threads`: for inference (default: physical cores this process may use). `context`: tokens shared by all calls. `slots`: calls
-        answered at the same moment; more wait. `cache_mib`: main memory for prompt prefixes that lost their slot.
-        Raises `ModelError` when it cannot be loaded within `ready_s` seconds.
+        `threads`: for inference (default: physical cores this process may use). `context`: tokens shared by all calls.
+        `slots`: calls answered at the same moment; more wait. `cache_mib`: main memory for prompt prefixes that lost
+        their slot. Raises `ModelError` when it cannot be loaded within `ready_s` seconds.
         """
         path = Path(model_path)
-        if not path.is_file():
+        if not await asyncio.to_thread(path.is_file):
             raise ModelError(f"no language model at {path}: run `allo models pull`")
         order = {
             "model": str(path),
@@ -89,8 +91,8 @@ class EmbeddedEngine:
         await self._end()
 
     async def _spawn(self) -> None:
-        # Sleeping, not spinning, at OpenMP's barriers: with recognition and synthesis on the same cores, spinning threads starve
-        # the one they wait for.
+        # Sleeping, not spinning, at OpenMP's barriers: with recognition and synthesis on the same cores, spinning
+        # threads starve the one they wait for.
         environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
         self._process = process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "pipelines.adapters.agent.llama_process"),
@@ -101,7 +103,9 @@ class EmbeddedEngine:
             cwd=Path(__file__).parents[3],
             start_new_session=True,  # Ctrl-C goes to the parent, which ends calls first
         )
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         drain = asyncio.create_task(self._drain(process.stderr), name="llama-stderr")
         try:
             process.stdin.write(json.dumps({**self._order, "key": self._key}).encode() + b"\n")

@@ -51,11 +51,13 @@ class AgentFactory:
         tools: Sequence[FunctionTool] = (),
         fallback: EmbeddedEngine | Endpoint | Model | None = None,
         limits: AgentLimits | None = None,
+        temperature: float = 0.0,
     ) -> None:
         """`instructions`: by language (ISO 639-1), or one text for all, to which the language to speak is added.
 
         `examples`: by language; pairs of what a caller says and what the agent answers (words, or a tool call as
-        `grammar.call_text` writes it), which show a small embedded model when to use which tool. Other models do not see them.
+        `grammar.call_text` writes it), which show a small embedded model when to use which tool. Other models do not
+        see them.
         `fallback`: answers a third attempt at the same reply.
         """
         self._clients: list[AsyncOpenAI] = []
@@ -64,18 +66,21 @@ class AgentFactory:
         self._examples = dict(examples or {})
         self._tools = tuple(tools)
         self._limits = limits or AgentLimits()
+        self._temperature = temperature
 
     def open(self, call_id: str, caller: str, called: str, language: str, now: datetime) -> OpenAIAgent:
-        """The agent of a new call. `language`: the one the call starts in; `now`: local time where the call is answered."""
+        """The agent of a new call. `language`: the one the call starts in; `now`: local time where the call is
+        answered."""
 
         def prompt(language: str, model: Model) -> Prompt:
             return self.prompt(language, model, now)
 
-        return OpenAIAgent(self._models, prompt, self._tools, Facts(call_id, caller, called, now), self._limits)
+        facts = Facts(call_id, caller, called, now)
+        return OpenAIAgent(self._models, prompt, self._tools, facts, self._limits, self._temperature)
 
     async def warm(self, languages: Sequence[str], now: datetime) -> None:
-        """Compute the prompt prefix of each language, so that the first caller does not wait for it (embedded model only).
-        Raises what the model raises: a prompt or tool it cannot take is better known before the first call."""
+        """Compute the prompt prefix of each language, so that the first caller does not wait for it (embedded model
+        only). Raises what the model raises: a prompt or tool it cannot take is better known before the first call."""
         for model in self._models:
             if isinstance(model, ConstrainedModel):
                 for language in languages:
@@ -101,7 +106,8 @@ class AgentFactory:
         if isinstance(choice, EmbeddedEngine):
             return ConstrainedModel(choice)
         if isinstance(choice, Endpoint):
-            # The SDK wants a key; where none is needed any word will do. Retrying is the call's business, not the client's.
+            # The SDK wants a key; where none is needed any word will do. Retrying is the call's business, not the
+            # client's.
             client = AsyncOpenAI(base_url=choice.base_url, api_key=choice.api_key or "none", max_retries=0)
             self._clients.append(client)
             return OpenAIChatCompletionsModel(choice.model, client)

@@ -1,7 +1,7 @@
 """What the embedded model may say: plain speech, or exactly one valid call of a declared tool.
 
-The grammar is llguidance's Lark dialect (https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md), which llama.cpp runs
-when it is built with it, as in the xllamacpp wheels. JSON schemas are compiled by llguidance itself.
+The grammar is llguidance's Lark dialect (https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md), which
+llama.cpp runs when it is built with it, as in the xllamacpp wheels. JSON schemas are compiled by llguidance itself.
 """
 
 import json
@@ -14,7 +14,8 @@ from agents import FunctionTool
 MAX_STRING = 200
 """Longest string argument, in characters, where a tool's schema sets no limit."""
 
-# One line with nothing that only makes sense on a screen. What starts with a brace is a tool call: the first character decides.
+# One line with nothing that only makes sense on a screen. What starts with a brace is a tool call: the first character
+# decides.
 _SPEECH = r"/[^{\s*#`\[<|_\-][^\n*#`\[\]{}<>|_]*/"
 _SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
@@ -31,7 +32,8 @@ def reply_grammar(tools: Sequence[FunctionTool]) -> str:
 
 
 def tool_prompt(tools: Sequence[FunctionTool]) -> str:
-    """The tools as the embedded model is told about them: each one's JSON, filled with what belongs where, and its use."""
+    """The tools as the embedded model is told about them: each one's JSON, filled with what belongs where, and its
+    use."""
     if not tools:
         return ""
     lines = ["To use a tool, answer only with its JSON:"]
@@ -43,13 +45,14 @@ def tool_prompt(tools: Sequence[FunctionTool]) -> str:
 
 
 def call_text(name: str, arguments: str) -> str:
-    """A tool call as the embedded model writes it, `{"name": {arguments}}`: half the tokens of the usual form, and tokens are what
-    the caller waits for. `arguments` is JSON."""
+    """A tool call as the embedded model writes it, `{"name": {arguments}}`: half the tokens of the usual form, and
+    tokens are what the caller waits for. `arguments` is JSON."""
     return f'{{"{name}": {arguments}}}'
 
 
 def read_call(text: str) -> tuple[str, str]:
-    """The (name, arguments as JSON) of a tool call written by the embedded model. Raises ValueError when it is cut short."""
+    """The (name, arguments as JSON) of a tool call written by the embedded model. Raises ValueError when it is cut
+    short."""
     [(name, arguments)] = json.loads(text).items()
     return name, json.dumps(arguments, ensure_ascii=False)
 

@@ -10,7 +10,8 @@ from agents.models.interface import Model
 
 
 class TimeLimited(Model):
-    """Another model that raises TimeoutError when it does not begin within `first_s` or end within `total_s` seconds of one request."""
+    """Another model that raises TimeoutError when it does not begin within `first_s` or end within `total_s` seconds of
+    one request."""
 
     def __init__(self, model: Model, first_s: float, total_s: float) -> None:
         self._model, self._first_s, self._total_s = model, first_s, total_s

@@ -1,8 +1,9 @@
 """The child process of `EmbeddedEngine`: llama.cpp's own HTTP server, alone with its weights.
 
-Run as `python -m pipelines.adapters.agent.llama_process`. One JSON line on standard input says what to load; one JSON line on
-standard output says where it listens. The end of standard input ends the process: it cannot outlive the parent, however that one
-dies. Nothing of llama.cpp runs in the process that carries calls, so neither a crash nor a held GIL can harm one.
+Run as `python -m pipelines.adapters.agent.llama_process`. One JSON line on standard input says what to load; one JSON
+line on standard output says where it listens. The end of standard input ends the process: it cannot outlive the parent,
+however that one dies. Nothing of llama.cpp runs in the process that carries calls, so neither a crash nor a held GIL
+can harm one.
 """
 
 import json

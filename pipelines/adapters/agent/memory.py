@@ -1,4 +1,5 @@
-"""What the agent knows of the call: for each reply what the caller said, what tools did, and what the caller heard of the answer."""
+"""What the agent knows of the call: for each reply what the caller said, what tools did, and what the caller heard of
+the answer."""
 
 from agents import TResponseInputItem
 
@@ -29,11 +30,12 @@ class _Turn:
 
 
 class Memory:
-    """The call so far, by reply number. A turn is rendered as: the caller's words, tool calls with their outputs, the agent's words."""
+    """The call so far, by reply number. A turn is rendered as: the caller's words, tool calls with their outputs, the
+    agent's words."""
 
     def __init__(self, limit: int = 6_000) -> None:
-        """`limit`: characters kept (about a quarter as many tokens). Past it the oldest turns go, down to half of it at once: each
-        cut costs the model its cached prefix, so cuts are few."""
+        """`limit`: characters kept (about a quarter as many tokens). Past it the oldest turns go, down to half of it at
+        once: each cut costs the model its cached prefix, so cuts are few."""
         self._limit = limit
         self._turns: list[_Turn] = []
 
@@ -44,8 +46,8 @@ class Memory:
         return [(party, words) for party, words in said if words]
 
     def ask(self, reply: int, text: str) -> None:
-        """The caller said `text`, which `reply` is to answer. Asking again (a retry) forgets the words of the failed attempt but
-        not what tools did."""
+        """The caller said `text`, which `reply` is to answer. Asking again (a retry) forgets the words of the failed
+        attempt but not what tools did."""
         turn = self._find(reply)
         if turn is None:
             last = self._turns[-1] if self._turns else None
@@ -80,7 +82,8 @@ class Memory:
                 tool.output = output
 
     def remember(self, reply: int, text: str) -> None:
-        """The caller heard exactly `text` of `reply`; a reply the agent did not write is inserted in order of number."""
+        """The caller heard exactly `text` of `reply`; a reply the agent did not write is inserted in order of
+        number."""
         turn = self._find(reply)
         if turn is None:
             if not text:
@@ -89,7 +92,8 @@ class Memory:
         turn.text, turn.heard = text, True
 
     def items(self) -> list[TResponseInputItem]:
-        """The call as input items of the SDK. Every tool call has its output; caller's words with no answer between are joined."""
+        """The call as input items of the SDK. Every tool call has its output; caller's words with no answer between are
+        joined."""
         items: list[TResponseInputItem] = []
         for turn in self._turns:
             if turn.asked:
@@ -102,7 +106,9 @@ class Memory:
                 items.append(
                     {"type": "function_call", "call_id": tool.call_id, "name": tool.name, "arguments": tool.arguments}
                 )
-                items.append({"type": "function_call_output", "call_id": tool.call_id, "output": tool.output})
+                # What was said in the tool's own words need not be read twice: tokens are time.
+                output = "ok" if tool.output.split() == turn.text.split() else tool.output
+                items.append({"type": "function_call_output", "call_id": tool.call_id, "output": output})
             if turn.text:
                 items.append({"role": "assistant", "content": turn.text})
         return items

@@ -15,8 +15,8 @@ from agents import (
     RunConfig,
     RunContextWrapper,
     Runner,
-    TResponseInputItem,
     ToolsToFinalOutputResult,
+    TResponseInputItem,
     set_tracing_disabled,
 )
 from agents.models.interface import Model
@@ -35,7 +35,7 @@ set_tracing_disabled(True)  # the SDK would send every conversation to a cloud
 class AgentLimits(msgspec.Struct, frozen=True):
     """Seconds and counts one reply may take."""
 
-    first_token_s: float = 6.0
+    first_token_s: float = 8.0
     """Until a model begins to answer one request."""
     model_s: float = 20.0
     """Until a model has answered one request."""
@@ -48,7 +48,8 @@ class AgentLimits(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """The call an agent is for. `caller`, `called`: numbers, "" when withheld; `now`: local time where the call is answered."""
+    """The call an agent is for. `caller`, `called`: numbers, "" when withheld; `now`: local time where the call is
+    answered."""
 
     call_id: str
     caller: str
@@ -73,27 +74,31 @@ class OpenAIAgent:
         tools: Sequence[FunctionTool],
         facts: Facts,
         limits: AgentLimits,
+        temperature: float = 0.0,
     ) -> None:
-        """`models`: the agent's own, then (optional) its fallback. `prompt(language, model)`: what the model is told ahead of
-        the call."""
+        """`models`: the agent's own, then (optional) its fallback. `prompt(language, model)`: what the model is told
+        ahead of the call."""
         self._models = models
         self._prompt = prompt
         self._facts = facts
         self._limits = limits
+        self._temperature = temperature
         self._memory = Memory()
         self._tools = [watched(tool, self._memory, limits.tool_s) for tool in tools]
         self._prefill: asyncio.Task[None] | None = None
         self._language = ""
 
     async def reply(self, reply: int, text: str, language: str, *, attempt: int = 0) -> AsyncIterator[Event]:
-        """Answer `text` in `language`; see `pipelines.models.ports.Agent`. From `attempt` 2 on the fallback model answers.
+        """Answer `text` in `language`; see `pipelines.models.ports.Agent`. From `attempt` 2 on the fallback model
+        answers.
 
         Raises `ModelError` when the model fails or takes too long; the message holds no key and no word of the caller.
         """
         await self._stop_prefill()
         self._language = language
         self._memory.ask(reply, text)
-        # Not bounded by a size: one reply writes at most limits.steps * limits.tokens deltas, and tools must never wait to be heard.
+        # Not bounded by a size: one reply writes at most limits.steps * limits.tokens deltas, and tools must never wait
+        # to be heard.
         outbox: asyncio.Queue[Event | None] = asyncio.Queue()
         context = CallContext(
             call_id=self._facts.call_id,
@@ -122,15 +127,16 @@ class OpenAIAgent:
                 await asyncio.gather(production, return_exceptions=True)
 
     def remember(self, reply: int, text: str) -> None:
-        """See `pipelines.models.ports.Agent`. With an embedded model the conversation so far is then computed in the background,
-        so that the next turn costs only the caller's new words."""
+        """See `pipelines.models.ports.Agent`. With an embedded model the conversation so far is then computed in the
+        background, so that the next turn costs only the caller's new words."""
         self._memory.remember(reply, text)
         if self._prefill is None and isinstance(self._models[0], ConstrainedModel) and self._language:
             self._prefill = asyncio.create_task(self.warm(self._language), name="agent-prefill")
             self._prefill.add_done_callback(self._prefilled)
 
     async def warm(self, language: str) -> None:
-        """Compute the prompt of the call so far ahead of time (embedded model only). Best effort: a failure shows in the reply itself."""
+        """Compute the prompt of the call so far ahead of time (embedded model only). Best effort: a failure shows in
+        the reply itself."""
         model = self._models[0]
         if isinstance(model, ConstrainedModel):
             try:
@@ -154,7 +160,7 @@ class OpenAIAgent:
             name="receptionist",
             instructions=prompt.instructions,
             model=TimeLimited(model, limits.first_token_s, limits.model_s),
-            model_settings=ModelSettings(temperature=0.0, max_tokens=limits.tokens),
+            model_settings=ModelSettings(temperature=self._temperature, max_tokens=limits.tokens),
             tools=list(self._tools),
             tool_use_behavior=_stop_when_answered,
         )

@@ -30,9 +30,10 @@ _running: set[asyncio.Task[str]] = set()  # the event loop itself holds tasks on
 def watched(tool: FunctionTool, memory: Memory, time_limit_s: float) -> FunctionTool:
     """The same tool, which emits `ToolStarted` and `ToolFinished` and is written to `memory`.
 
-    A tool that has begun is let finish, within its time limit, even when the reply is cancelled: a booking is never left half
-    done, and what it did is in memory before the next turn. An exception or a time-out becomes a short text for the model.
-    A function that blocks runs on a thread: past its limit it is no longer waited for, but cannot be stopped.
+    A tool that has begun is let finish, within its time limit, even when the reply is cancelled: a booking is never
+    left half done, and what it did is in memory before the next turn. An exception or a time-out becomes a short text
+    for the model. A function that blocks runs on a thread: past its limit it is no longer waited for, but cannot be
+    stopped.
     """
 
     async def finish(context: ToolContext[Any], arguments: str) -> str:

@@ -1,0 +1,1 @@
+"""Speech to text behind `pipelines.models.ports.SpeechToText`: a recogniser a file."""

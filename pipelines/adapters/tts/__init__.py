@@ -1,1 +1,1 @@
-"""Voices: adapters of the `TextToSpeech` port. Their libraries and weights are loaded when an adapter is made, not on import."""
+"""Voices: adapters of the `TextToSpeech` port. Libraries and weights load when an adapter is made."""

@@ -3,6 +3,11 @@
 eSpeak keeps one voice for the whole process, so everyone who uses it in this process does so under `LOCK`."""
 
 import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from piper.phonemize_espeak import EspeakPhonemizer
 
 LOCK = threading.Lock()
 
@@ -12,8 +17,13 @@ VOICES = {"en": "en-us", "fr": "fr"}
 
 def sentences(text: str, language: str) -> list[str]:
     """IPA of each sentence of `text`, with stress marks and punctuation, accents apart from their letters (NFD)."""
+    with LOCK:
+        phonemes = _phonemizer().phonemize(VOICES[language], text)
+    return ["".join(sentence) for sentence in phonemes]
+
+
+@lru_cache(maxsize=1)
+def _phonemizer() -> "EspeakPhonemizer":
     from piper.phonemize_espeak import EspeakPhonemizer
 
-    with LOCK:
-        phonemes = EspeakPhonemizer().phonemize(VOICES[language], text)
-    return ["".join(sentence) for sentence in phonemes]
+    return EspeakPhonemizer()

@@ -1,7 +1,8 @@
-"""Kokoro-82M (https://huggingface.co/hexgrad/Kokoro-82M, Apache-2.0): StyleTTS 2 with an iSTFT decoder, 24 kHz, eight languages.
+"""Kokoro-82M (https://huggingface.co/hexgrad/Kokoro-82M, Apache-2.0): StyleTTS 2 with an iSTFT decoder, 24 kHz.
 
-About 0.3 s for every second of speech on two cores: speak by clause, and keep what recurs. Phonemes come from eSpeak NG (GPL-3.0, see
-`espeak`); the model was trained on those of misaki (https://github.com/hexgrad/misaki), whose spelling of them is restored here."""
+About 0.3 s for every second of speech on two idle cores: speak by clause, and keep what recurs. Phonemes come from
+eSpeak NG (GPL-3.0, see `espeak`); the model was trained on those of misaki (https://github.com/hexgrad/misaki), whose
+spelling of them is restored here."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.adapters.tts import espeak
-from pipelines.adapters.tts.onnx import open_session
+from pipelines.adapters.tts.onnx import fingerprint, open_session
 from pipelines.errors import ModelError
 from pipelines.models.ports import Audio
 
@@ -19,10 +20,11 @@ _MAX_TOKENS = 509  # the style table has 510 rows, one for each number of tokens
 _VOCABULARY = {  # the token of each symbol, from the model's config.json
     symbol: token
     for first, symbols in (
-        (1, ';:,.!?'), (9, '—…"()“”'), (16, ' \u0303ʣʥʦʨᵝꭧAI'), (31, "O"), (33, "Q"), (35, "ST"), (39, "W"), (41, "Yᵊabcdef"),
-        (50, "hijklmnopqrstuvwxyzɑɐɒæ"), (75, "βɔɕç"), (80, "ɖðʤə"), (85, "ɚɛɜ"), (90, "ɟ"), (92, "ɡ"), (99, "ɥ"),
-        (101, "ɨɪʝ"), (110, "ɯɰŋɳɲɴø"), (118, "ɸθœ"), (123, "ɹ"), (125, "ɾɻ"), (128, "ʁɽʂʃʈʧ"), (135, "ʊʋ"), (138, "ʌɣɤ"),
-        (142, "χʎ"), (147, "ʒʔ"), (156, "ˈˌː"), (162, "ʰ"), (164, "ʲ"), (169, "↓"), (171, "→↗↘"), (177, "ᵻ"),
+        (1, ';:,.!?'), (9, '—…"()“”'), (16, ' \u0303ʣʥʦʨᵝꭧAI'), (31, "O"), (33, "Q"), (35, "ST"), (39, "W"),
+        (41, "Yᵊabcdef"), (50, "hijklmnopqrstuvwxyzɑɐɒæ"), (75, "βɔɕç"), (80, "ɖðʤə"), (85, "ɚɛɜ"), (90, "ɟ"),
+        (92, "ɡ"), (99, "ɥ"), (101, "ɨɪʝ"), (110, "ɯɰŋɳɲɴø"), (118, "ɸθœ"), (123, "ɹ"), (125, "ɾɻ"), (128, "ʁɽʂʃʈʧ"),
+        (135, "ʊʋ"), (138, "ʌɣɤ"), (142, "χʎ"), (147, "ʒʔ"), (156, "ˈˌː"), (162, "ʰ"), (164, "ʲ"), (169, "↓"),
+        (171, "→↗↘"), (177, "ᵻ"),
     )
     for token, symbol in enumerate(symbols, first)
 }  # fmt: skip
@@ -40,8 +42,8 @@ _MISAKI = {
 class Kokoro:
     """One Kokoro voice in one language.
 
-    `folder` holds the model and `<voice>.bin`, its styles; `language`: "en" or "fr"; `threads`: CPU threads of one synthesis;
-    `speed`: 1 is the voice's own pace."""
+    `folder` holds the model and `<voice>.bin`, its styles; `language`: "en" or "fr"; `threads`: CPU threads of one
+    synthesis; `speed`: 1 is the voice's own pace."""
 
     sample_rate = 24_000
 
@@ -55,6 +57,7 @@ class Kokoro:
             self._styles = np.fromfile(folder / f"{voice}.bin", np.float32).reshape(_MAX_TOKENS + 1, 1, 256)
         except (OSError, ValueError) as error:
             raise ModelError(f"the Kokoro voice {voice!r} in {folder} cannot be read: {error}") from error
+        self.identity = f"kokoro:{fingerprint(folder / _MODEL, folder / f'{voice}.bin')}:{language}:{speed:g}"
         self._speed = np.array([speed], np.float32)
 
     def synthesize(self, text: str) -> Iterator[Audio]:

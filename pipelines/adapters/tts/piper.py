@@ -1,7 +1,7 @@
-"""Piper voices (https://github.com/OHF-Voice/piper1-gpl): VITS, a sentence in about a tenth of its length on two cores.
+"""Piper voices (https://github.com/OHF-Voice/piper1-gpl): VITS, a sentence in less than a tenth of its length.
 
-The library piper-tts is GPL-3.0 and the voices have licences of their own; so it stays behind this adapter, and nothing is
-imported of it before a voice is loaded."""
+The library piper-tts is GPL-3.0 and the voices have licences of their own; so it stays behind this adapter, and
+nothing of it is imported before a voice is loaded."""
 
 import json
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.adapters.tts import espeak
-from pipelines.adapters.tts.onnx import open_session
+from pipelines.adapters.tts.onnx import fingerprint, open_session
 from pipelines.errors import ModelError
 from pipelines.models.ports import Audio
 
 
 class Piper:
-    """One Piper voice. `folder` holds `<voice>.onnx` and `<voice>.onnx.json`; `threads`: CPU threads of one synthesis."""
+    """One Piper voice. `folder` holds `<voice>.onnx` and its `.onnx.json`; `threads`: CPU threads of one synthesis."""
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         """Raises ModelError when the folder holds no voice or a broken one."""
@@ -24,7 +24,9 @@ class Piper:
 
         models = sorted(folder.glob("*.onnx"))
         if len(models) != 1:
-            raise ModelError(f"{folder} holds {len(models)} Piper voices, not one. Fetch it again with `allo models pull`.")
+            raise ModelError(
+                f"{folder} holds {len(models)} Piper voices, not one. Fetch it again with `allo models pull`."
+            )
         try:
             config = PiperConfig.from_dict(json.loads(models[0].with_suffix(".onnx.json").read_bytes()))
         except (OSError, ValueError, KeyError) as error:
@@ -32,6 +34,7 @@ class Piper:
         # PiperVoice.load takes no session options, so the session is made here.
         self._voice = PiperVoice(session=open_session(models[0], threads), config=config)
         self.sample_rate: int = config.sample_rate
+        self.identity = f"piper:{fingerprint(models[0])}"
 
     def synthesize(self, text: str) -> Iterator[Audio]:
         """Float32 mono audio in [-1, 1], one piece for each sentence. Raises ModelError."""

@@ -1,0 +1,1 @@
+"""Voice activity behind `pipelines.models.ports.VoiceActivity`."""

@@ -1,1 +1,2 @@
-"""The receptionist of a medical practice: opening hours, appointments in a real database, messages, a person on request."""
+"""The receptionist of a medical practice: opening hours, appointments in a real database, messages, a person on
+request."""

@@ -1,5 +1,5 @@
-"""The tools of the clinic's receptionist. They answer in whole sentences of the caller's language (`Spoken`), and ask themselves for
-what a small model forgot to ask."""
+"""The tools of the clinic's receptionist. They answer in whole sentences of the caller's language (`Spoken`), and ask
+themselves for what a small model forgot to ask."""
 
 from collections.abc import Callable, Coroutine
 from datetime import date, datetime, timedelta
@@ -34,7 +34,7 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
     async def opening_hours(context: Context, day: Day = "") -> str:
         """when the practice is open"""
         call = context.context
-        asked = _meant(day, call) if day else None
+        asked = _meant(day, call) if day else read_day(call.dialogue[-1][1], call.now.date())
         if asked is None:
             return _say(call, "week")
         return _say(call, "open" if asked.weekday() < 5 else "closed", day=asked)
@@ -100,8 +100,8 @@ def _spread(starts: list[datetime]) -> list[datetime]:
 
 
 def _meant(day: str, call: CallContext) -> date | None:
-    """The day the caller means: the model's, if one of the two has named it; else the one named last in the call. Small models fill
-    in a day (often today's weekday) when they should have asked."""
+    """The day the caller means: the model's, if one of the two has named it; else the one named last in the call. Small
+    models fill in a day (often today's weekday) when they should have asked."""
     today = call.now.date()
     given = read_day(day, today)
     named = [found for _, words in call.dialogue if (found := read_day(words, today))]

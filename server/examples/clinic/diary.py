@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS messages (
 
 
 class Diary:
-    """Free and booked appointments, and messages. Every method runs on a thread; one connection, one statement at a time, and the
-    database itself decides who gets a slot, so that other processes may share it."""
+    """Free and booked appointments, and messages. Every method runs on a thread; one connection, one statement at a
+    time, and the database itself decides who gets a slot, so that other processes may share it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

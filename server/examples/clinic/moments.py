@@ -1,4 +1,5 @@
-"""Days and times as callers and language models put them, in English and French: "tomorrow", "mardi prochain", "le 24", "half past nine".
+"""Days and times as callers and language models put them, in English and French: "tomorrow", "mardi prochain", "le 24",
+"half past nine".
 
 Models invent years and miscount weekdays; so the tools are given the caller's words, and the date is computed here.
 """
@@ -54,9 +55,9 @@ _RELATIVE = {
 def read_day(text: str, today: date) -> date | None:
     """The day that `text` names, never before `today`; None when it names none (or a day of a past year).
 
-    A weekday is the next one, `today` excluded; "next Tuesday" is in the following week when it is said with "week" ("next week
-    Tuesday", "mardi de la semaine prochaine"), else the next one too, as most callers mean it. A day of the month without a month
-    is the next such day.
+    A weekday is the next one, `today` excluded; "next Tuesday" is in the following week when it is said with "week"
+    ("next week Tuesday", "mardi de la semaine prochaine"), else the next one too, as most callers mean it. A day of the
+    month without a month is the next such day.
     """
     said = plain(text)
     for words, days in _RELATIVE.items():
@@ -91,11 +92,12 @@ def read_day(text: str, today: date) -> date | None:
 
 
 def read_time(text: str) -> time | None:
-    """The time of day that `text` names, None when it names none. Hours 1 to 7 without "am" are in the afternoon: a practice's hours."""
+    """The time of day that `text` names, None when it names none. Hours 1 to 7 without "am" are in the afternoon: a
+    practice's hours."""
     said = plain(text)
     if re.search(r"\bnoon\b|\bmidi\b", said) and "apres midi" not in said:
         hour, minute = 12, 0
-    elif clock := re.search(r"\b(\d{1,2})(?: ?(?:[:.h]|heures?|hours?) ?(\d{2})?)\b", said) or re.search(
+    elif clock := re.search(r"\b(\d{1,2})(?: ?(?:[:.h]|heures?|hours?) ?(\d{1,2})?)\b", said) or re.search(
         r"\b(\d{1,2})(?: (\d{2}))?\b", said
     ):
         hour, minute = int(clock[1]), int(clock[2] or 0)
@@ -113,10 +115,12 @@ def read_time(text: str) -> time | None:
         hour, minute = first - 1, 45
     elif "moins le quart" in said:
         hour, minute = hour - 1, 45
-    if re.search(r"\bp ?\.? ?m\b|\bdu soir\b|\bde l apres midi\b", said) and hour < 12:
+    afternoon = re.search(r"\bp ?\.? ?m\b|\bdu soir\b|\bde l apres midi\b", said)
+    morning = re.search(r"\ba ?\.? ?m\b|\bdu matin\b|(?<![:.h\d])0\d", said)
+    if (afternoon and hour < 12) or (1 <= hour <= 7 and not morning):
         hour += 12
-    elif 1 <= hour <= 7 and not re.search(r"\ba ?\.? ?m\b|\bdu matin\b|\b0\d", said):
-        hour += 12
+    elif morning and hour == 12:
+        hour = 0
     return time(hour, minute) if 0 <= hour < 24 and 0 <= minute < 60 else None
 
 
@@ -154,17 +158,15 @@ def _coming(day: int, month: int | None, today: date, year: int | None) -> date 
     return None
 
 
+_DAY_NUMBER = re.compile(
+    r"\b(?:the|le|on|day|jour|\w+day|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche) (?:the )?\d{1,2}"
+    r"(?! ?[:.h\d]| ?heures?| ?o)\b"
+)
+
+
 def _bare_day(words: str) -> bool:
     """Whether a number in it is a day of the month ("the 24", "le 24"), not a time."""
-    return (
-        bool(
-            re.search(
-                r"\b(?:the|le|on|day|jour|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|\w+day) (?:the )?\d{1,2}(?! ?[:.h\d]| ?heures?| ?o)\b",
-                words,
-            )
-        )
-        or words.isdigit()
-    )
+    return words.isdigit() or bool(_DAY_NUMBER.search(words))
 
 
 @cache

@@ -140,9 +140,13 @@ def test_nothing_of_a_wheel_or_source_package_is_run(tmp_path, index):
     trace = tmp_path / "trace"
     evil = f"open({str(trace)!r}, 'w')".encode()
     make_wheel(index, "toy-code", {"__init__.py": evil, "a.bin": A})
-    (tmp_path / "setup.py").write_bytes(evil)
+    (tmp_path / "backend.py").write_bytes(evil)
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
     with tarfile.open(index / "toy-source-1.0.tar.gz", "w:gz") as archive:
-        archive.add(tmp_path / "setup.py", "toy-source-1.0/setup.py")
+        for name in ("backend.py", "pyproject.toml"):
+            archive.add(tmp_path / name, f"toy-source-1.0/{name}")
     good = card({"a.bin": A}, {"a.bin": [wheels(part("toy-code", "a.bin", A))]})
     store(tmp_path, good).pull("toy")
     with pytest.raises(ModelError, match="toy-source"):
