@@ -373,7 +373,7 @@ class Call:
             return
         fillers = self.settings.phrases[reply.language].fillers
         if fillers:
-            reply.say(fillers[reply.number % len(fillers)], filler=True)
+            reply.say(fillers[(reply.number + reply.fillers) % len(fillers)], filler=True)
             self._out += [do.Observed("filler"), do.SetDeadline("filler", at + self.settings.filler_again_us)]
             self._out += reply.requests()
 
@@ -390,7 +390,8 @@ class Call:
 
     def _speech_synthesized(self, at: int, event: ev.SpeechSynthesized) -> None:
         if reply := self._current(event.reply):
-            reply.audio_at = reply.audio_at or at
+            if event.audio:
+                reply.audio_at = reply.audio_at or at
             reply.synthesized(event.chunk, event.audio, event.last)
             self._pump(at)
 
@@ -460,8 +461,8 @@ class Call:
         start = reply.ear_at if reply.ear_at is not None else end
         gap, parts = None, {}
         if reply.caller_end is not None and reply.ear_at is not None:
-            token = reply.token_at or reply.ear_at
-            audio = reply.audio_at or token
+            audio = reply.audio_at or reply.ear_at
+            token = min(reply.token_at or audio, audio)  # a filler may sound before the first token
             steps = (
                 ("endpointing", reply.caller_end, reply.endpoint_at),
                 ("stt", reply.endpoint_at, reply.started_at),

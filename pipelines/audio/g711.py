@@ -1,6 +1,6 @@
 """ITU-T G.711 mu-law and A-law, and linear PCM, to and from int16: one table lookup a sample.
 
-Bit-exact with g711.c of Sun Microsystems and with `audioop`, which the standard library has dropped from Python 3.13 on.
+Bit-exact with g711.c of Sun Microsystems and with `audioop`, which the standard library no longer has.
 """
 
 import numpy as np
@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from pipelines.frames import Encoding
 
 _CODES = np.arange(256)
-_SAMPLES = (
-    np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
-)  # at index i, the int16 with the bits of i
+# At index i, the int16 that has the bits of i.
+_SAMPLES = np.arange(65_536, dtype=np.uint16).view(np.int16).astype(np.int32)
 
 
 def _bit_length(values: NDArray[np.int32]) -> NDArray[np.int32]:

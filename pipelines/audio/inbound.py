@@ -65,8 +65,7 @@ class Inbound:
         return self._ring.end
 
     def said_at(self, sample: int) -> int:
-        """Call time, in microseconds, at which media sample `sample` reached us at the earliest: without the
-        network's jitter.
+        """Call time (microseconds) at which a media sample reached us at the earliest: without the network's jitter.
 
         True for the last seconds; a carrier that pauses without saying so in its timestamps moves what came before."""
         return self._delay.least + samples_to_us(sample)

@@ -60,6 +60,9 @@ class TextToSpeech(Protocol):
     sample_rate: int
     """Hz of what `synthesize` yields."""
 
+    identity: str
+    """Names the voice and its weights: the same identity speaks the same audio (cached phrases are kept under it)."""
+
     def synthesize(self, text: str) -> Iterator[Audio]:
         """Audio of `text`, in pieces as they are ready, at `sample_rate`."""
         ...
@@ -70,7 +73,9 @@ class Agent(Protocol):
     TransferRequested, DigitsRequested (with the reply's number) and returns when the reply is complete; it raises ModelError
     when the model fails. Cancelling the iteration stops the work."""
 
-    def reply(self, reply: int, text: str, language: str) -> AsyncIterator[Event]: ...
+    def reply(self, reply: int, text: str, language: str, *, attempt: int = 0) -> AsyncIterator[Event]:
+        """Answer what the caller said. `attempt`: 0 the first, 1 a retry, from 2 on the configured fallback model answers."""
+        ...
 
     def remember(self, reply: int, text: str) -> None:
         """The caller heard exactly `text` of `reply`: memory of that reply becomes this. Also used for words that the call

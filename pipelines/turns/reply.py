@@ -111,6 +111,11 @@ class Reply:
         return self.text_done and self._released == len(self._chunks)
 
     @property
+    def fillers(self) -> int:
+        """How many were said."""
+        return sum(c.filler for c in self._chunks)
+
+    @property
     def empty(self) -> bool:
         return not any(not c.filler for c in self._chunks)
 
@@ -132,7 +137,7 @@ class Reply:
             if chunk.done and entry.heard_us >= entry.queued_us:
                 words.append(chunk.text)
                 continue
-            part = heard_text(chunk.text, entry.heard_us, whole)
+            part = heard_text(chunk.text, entry.heard_us, whole, self.language)
             if part:
                 words.append(part)
             break

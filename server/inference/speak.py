@@ -209,6 +209,7 @@ class SpeakWorker:
             if len(kept) != len(self._waiting):
                 heapq.heapify(kept)
                 self._waiting = kept
+        self._observe("tts_depth", len(self._waiting))
 
     def _keep(self, key: str, form: AudioFormat, audio: bytes) -> None:
         self._ready_bytes += len(audio) - len(self._ready.pop((key, form), b""))

@@ -158,7 +158,7 @@ def test_a_test_driver_without_stream_ids():
         ('{"event":"media","x":' + "[" * 100_000, "malformed"),
         (media("@@@@"), "malformed"),
         (media("A"), "malformed"),
-        (media("////=="), "malformed"),
+        (media("//=/"), "malformed"),
         (media("é"), "malformed"),
         (media(7), "malformed"),
         (media(None), "malformed"),
@@ -277,12 +277,9 @@ def test_a_peer_that_never_returns_marks_costs_little():
 
 
 @given(st.one_of(st.text(), st.binary()), st.booleans())
-def test_any_message_gives_events_or_a_wire_error(noise, after_start):
+def test_any_message_gives_a_list_of_events(noise, after_start):
     wire = started() if after_start else TwilioWire()
-    try:
-        assert isinstance(wire.receive(noise), list)
-    except WireError as error:
-        assert "broken" in str(error)
+    assert isinstance(wire.receive(noise), list)
 
 
 JSON = st.recursive(
