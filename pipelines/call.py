@@ -72,7 +72,8 @@ class Call:
             ev.WindowAnalyzed: self._window_analyzed,
             ev.TranscriptReady: self._transcript_ready,
             ev.ReplyDelta: self._reply_delta,
-            ev.ToolStarted: self._tool_started,
+            ev.ToolExpected: self._tool_coming,
+            ev.ToolStarted: self._tool_coming,
             ev.ToolFinished: self._tool_finished,
             ev.ReplyFinished: self._reply_finished,
             ev.SpeechSynthesized: self._speech_synthesized,
@@ -356,11 +357,12 @@ class Call:
             reply.add(event.text)
             self._out += reply.requests()
 
-    def _tool_started(self, at: int, event: ev.ToolStarted) -> None:
+    def _tool_coming(self, at: int, event: ev.ToolExpected | ev.ToolStarted) -> None:
         if reply := self._current(event.reply):
             reply.token_at = reply.token_at or at
             reply.tool = event.tool
-            self._out.append(do.SetDeadline("filler", at + self.settings.filler_after_us))
+            due = (reply.caller_end if reply.caller_end is not None else at) + self.settings.filler_after_us
+            self._out.append(do.SetDeadline("filler", max(at, due)))
 
     def _tool_finished(self, at: int, event: ev.ToolFinished) -> None:
         if event.failed:

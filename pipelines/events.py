@@ -84,6 +84,13 @@ class ReplyDelta(Event):
     text: str
 
 
+class ToolExpected(Event):
+    """The agent is about to call a tool: its name is known, its arguments are still being written."""
+
+    reply: int
+    tool: str
+
+
 class ToolStarted(Event):
     """The agent called a tool; nothing more is said until it finishes."""
 
@@ -167,6 +174,7 @@ AnyEvent = (
     | WindowAnalyzed
     | TranscriptReady
     | ReplyDelta
+    | ToolExpected
     | ToolStarted
     | ToolFinished
     | ReplyFinished

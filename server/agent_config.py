@@ -83,7 +83,7 @@ class AgentConfig(Section):
     `kind`: "llm", or "echo", a line test in which the caller hears himself; `analyze`: run voice activity in an echo
     call too. `numbers`: called numbers it answers (none: all that no other agent answers). `tools`: names of Allô's
     own, or "module:function". `instructions`: the text, or "file:prompt.txt", for all languages or by language. `greeting` ... `fillers`: what the call says without
-    asking the agent. `filler_ms`: silence after a tool started before a filler. `silence_prompt_s`,
+    asking the agent. `filler_ms`: silence after the caller's last word before a filler, once a tool was called. `silence_prompt_s`,
     `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
@@ -105,7 +105,7 @@ class AgentConfig(Section):
     http_tools: list[HttpTool] = []
     mcp_servers: list[McpServer] = []
     tool_timeout_s: Seconds = 8.0
-    filler_ms: Milliseconds = 700
+    filler_ms: Milliseconds = 900
     transfer_number: str = ""
     hot_words: list[str] = []
     max_call_s: Seconds = 600.0

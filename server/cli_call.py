@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -46,7 +47,8 @@ def call(
     ] = 0,
     dumps: Annotated[Path, typer.Option(help="Where the server records its calls.", metavar="DIR")] = Path("dumps"),
     database: Annotated[
-        Path | None, typer.Option(help="Database of the agent, in which the script's rows must appear.", metavar="FILE")
+        Path | None,
+        typer.Option(help="With --url: the agent's database, in which the script's rows must appear.", metavar="FILE"),
     ] = None,
     token: Annotated[
         str, typer.Option(help="Twilio auth token to sign with.", envvar="TWILIO_AUTH_TOKEN", show_default=False)
@@ -62,8 +64,8 @@ def call(
 
     Exit status 1 when the agent did not hear, answer or yield as it should.
     """
-    from server.caller.report import summary
     from server.caller.script import load_script
+    from server.caller.show import print_report
 
     console = Console(stderr=json, highlight=False)
     chosen = load_script(script)
@@ -75,22 +77,26 @@ def call(
         dumps.mkdir(parents=True, exist_ok=True)
 
     async def place() -> "Report":
-        async with _server(console, url, arguments, dumps) as base:
-            console.rule(f"{chosen.title} ({carrier})", align="left", style="dim")
-            return await _converse(console, base, carrier, chosen, dumps, database, token)
+        with TemporaryDirectory(prefix="allo-call-") as data:  # the agent's database starts empty: every slot is free
+            books = database if url else Path(data) / "clinic.sqlite"
+            async with _server(console, url, arguments, dumps, {"ALLO_DATA": data}) as base:
+                console.rule(f"{chosen.title} ({carrier})", align="left", style="dim")
+                return await _converse(console, base, carrier, chosen, dumps, books, token)
 
     report = asyncio.run(place())
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
     else:
         console.print()
-        console.print(summary(report))
+        print_report(console, report)
     if report.failures:
         raise typer.Exit(1)
 
 
 @asynccontextmanager
-async def _server(console: Console, url: str | None, arguments: list[str], dumps: Path) -> AsyncIterator[str]:
+async def _server(
+    console: Console, url: str | None, arguments: list[str], dumps: Path, environment: dict[str, str]
+) -> AsyncIterator[str]:
     """The base URL of a server that takes calls: the one given, or one that runs for the time of the block."""
     import aiohttp
 
@@ -105,7 +111,7 @@ async def _server(console: Console, url: str | None, arguments: list[str], dumps
                 )
         yield base
         return
-    async with Host(arguments, log=dumps / "server.log") as host:
+    async with Host(arguments, log=dumps / "server.log", environment=environment) as host:
         with console.status("starting the server") as status:
             told: set[str] = set()
 
@@ -123,7 +129,8 @@ async def _converse(
     console: Console, base: str, carrier: Carrier, script: "Script", dumps: Path, database: Path | None, token: str
 ) -> "Report":
     from server.caller.conversation import Conversation
-    from server.caller.report import Ledger, heard_turn, judge, line_of
+    from server.caller.report import Ledger, heard_turn, judge
+    from server.caller.show import line_of
     from server.caller.watch import find_dump, turns_of
 
     ledger = Ledger(database, script.row) if database else None

@@ -9,7 +9,7 @@ Timestamps are whole milliseconds from machines we do not know, so they are beli
 
     timestamp, against the position expected          taken as
     ------------------------------------------------  -------------------------------------------------------------
-    within 5 ms (half a packet, if that is less)      in order
+    within half a packet (10 ms at most)              in order: carriers stamp when they send, not when it was said
     ahead, up to 10 s                                 a hole; beyond 300 ms a pause of the carrier (mute, DTX)
     ahead by more, or a second ahead of the call's    a new base: it goes on here (an invented timestamp must not make
       clock                                             us fill hours with silence)
@@ -36,7 +36,7 @@ _WINDOW_MS = 60
 _PAUSE_MS = 300
 _JUMP_MS = 10_000
 _RESTART_MS = 2_000  # more than _HASTE_US: a stray old packet must not make the next one a pause
-_TOLERANCE_MS = 5
+_TOLERANCE_MS = 10
 _REPEAT_MS = 20
 _FADE_MS = 60
 _HASTE_US = 1 * SECOND

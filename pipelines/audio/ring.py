@@ -37,8 +37,7 @@ class Ring:
 
     def write(self, samples: NDArray[np.int16]) -> None:
         """Append `samples`, shape (n,), any n. The oldest make room."""
-        end = self.end + len(samples)
-        at = max(self.end, end - self._size)  # of more than fits, only the end is kept
+        at, end = self.end, self.end + len(samples)
         while at < end:
             block, offset = self._block(at)
             n = min(_BLOCK - offset, end - at)

@@ -55,8 +55,9 @@ class CallSettings(msgspec.Struct, frozen=True):
     mark_grace_us: int = 500 * MS
     """How long after the ear should have played everything its last mark is waited for."""
     chunks_ahead: int = 2
-    filler_after_us: int = 0
-    """From a tool's start to a filler, if nothing is being said; a slow reply without a tool waits `filler_slow_us`."""
+    filler_after_us: int = 900 * MS
+    """From the caller's last word to a filler, once a tool has been called and nothing is being said; a reply without a tool has
+    `filler_slow_us` from its start."""
     filler_slow_us: int = 2_000 * MS
     filler_again_us: int = 4_000 * MS
 

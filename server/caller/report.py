@@ -7,9 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from pipelines.actions import Turn
 from server.caller.conversation import Conversation, Said
@@ -17,7 +14,6 @@ from server.caller.script import Interrupt, Listen, Row
 from server.caller.words import misheard, plain
 
 _NEAR_S = 0.4  # by which a turn's times in the dump and on the line may differ
-_LATE_US = 40_000
 
 
 class HeardTurn(msgspec.Struct, frozen=True):
@@ -38,13 +34,15 @@ class HeardTurn(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """The whole call. `errors`: word error rate of the caller's words; `yields`: seconds from the start of each
     interruption until the agent was silent (None: it went on); `failures`: one line for each thing that was not as it
-    should be; `files`: what was left behind."""
+    should be; `lateness`: the most, in seconds, by which a frame of the caller's own left late, which says how busy
+    this machine was; `files`: what was left behind."""
 
     title: str
     turns: list[HeardTurn]
     errors: float
     yields: list[float | None]
     failures: list[str]
+    lateness: float = 0.0
     files: dict[str, str] = {}
 
 
@@ -62,7 +60,7 @@ def heard_turn(turn: Turn, conversation: Conversation) -> HeardTurn:
 def judge(conversation: Conversation, turns: Sequence[Turn], unmet: Sequence[str] = ()) -> Report:
     """Hold a finished call against its script. `turns`: its transcript; `unmet`: what is lacking elsewhere, as
     `Ledger.unmet` says it."""
-    script = conversation.script
+    script, line = conversation.script, conversation.line
     errors = _word_errors(conversation, turns)
     failures = list(_faults(conversation, turns))
     if errors > script.errors:
@@ -73,7 +71,14 @@ def judge(conversation: Conversation, turns: Sequence[Turn], unmet: Sequence[str
         for acted in conversation.acted
         if _interrupts(conversation, acted.step)
     ]
-    return Report(script.title, [heard_turn(turn, conversation) for turn in turns], round(errors, 4), yields, failures)
+    return Report(
+        script.title,
+        [heard_turn(turn, conversation) for turn in turns],
+        round(errors, 4),
+        yields,
+        failures,
+        line.lateness / 1e6,
+    )
 
 
 def _interrupts(conversation: Conversation, step: int) -> bool:
@@ -115,6 +120,10 @@ def _faults(conversation: Conversation, turns: Sequence[Turn]) -> Iterator[str]:
             yield f"{name}: yielded: the agent went on speaking over the caller"
         elif isinstance(step, Interrupt) and acted.yielded > step.yields * 1e6:
             yield f"{name}: yielded: silent after {acted.yielded / 1e6:.2f} s only, {step.yields:g} s is allowed"
+        elif isinstance(step, Interrupt) and not any(
+            turn.interrupted and turn.start < acted.end / 1e6 and turn.end > acted.start / 1e6 for turn in turns
+        ):
+            yield f"{name}: yielded: the transcript knows of no interruption"
     for said in conversation.said:
         if not _of(said, turns):
             yield f"step {said.step + 1}: heard: nothing of {said.clip.text!r}"
@@ -122,8 +131,6 @@ def _faults(conversation: Conversation, turns: Sequence[Turn]) -> Iterator[str]:
         yield f"the call ended {len(script.step) - len(conversation.acted)} steps early"
     for complaint in line.complaints:
         yield f"wire: the server sent what the carrier does not take: {complaint}"
-    if line.lateness > _LATE_US:
-        yield f"caller: his own audio left {line.lateness / 1000:.0f} ms late: this machine is too busy for a fair call"
 
 
 class Ledger:
@@ -146,58 +153,3 @@ class Ledger:
             return 0
         with closing(sqlite3.connect(f"{self._database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             return len(connection.execute(row.query).fetchall())
-
-
-# ---- for people
-
-
-def line_of(turn: HeardTurn) -> Text:
-    """A turn as it is printed while the call goes on."""
-    text = Text(f"{turn.start:6.2f}  ", style="dim")
-    text.append(f"{turn.party:<7}", style="cyan" if turn.party == "caller" else "green")
-    text.append(turn.heard if turn.party == "agent" else turn.text, style="default")
-    if turn.interrupted:
-        text.append(" — ", style="bold yellow")
-        text.append(turn.text.removeprefix(turn.heard).strip(), style="dim strike")
-    if turn.gap is not None or turn.ear_gap is not None:
-        text.append(f"  gap {_seconds(turn.ear_gap)} in the ear, {_seconds(turn.gap)} by the server", style="dim")
-        if turn.parts:
-            text.append(f" ({_parts(turn)})", style="dim")
-    return text
-
-
-def summary(report: Report) -> RenderableType:
-    """The report as a table, and the failures under it."""
-    table = Table(title=report.title, title_justify="left", header_style="bold")
-    for heading in ("start", "party", "words"):
-        table.add_column(heading, justify="right" if heading == "start" else "left", overflow="fold")
-    for heading in ("gap, ear", "gap, server"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("parts", overflow="fold")
-    for turn in report.turns:
-        words = turn.text if not turn.interrupted else f"{turn.heard} — [{turn.text.removeprefix(turn.heard).strip()}]"
-        table.add_row(
-            f"{turn.start:.2f}", turn.party, Text(words), _seconds(turn.ear_gap), _seconds(turn.gap), _parts(turn)
-        )
-    gaps = sorted(turn.ear_gap for turn in report.turns if turn.ear_gap is not None)
-    facts = [f"words misheard: {report.errors:.1%}"]
-    if gaps:
-        facts.append(f"response gap in the ear: median {gaps[len(gaps) // 2]:.2f} s, worst {gaps[-1]:.2f} s")
-    if report.yields:
-        facts.append(
-            "silent after an interruption: " + ", ".join("never" if y is None else f"{y:.2f} s" for y in report.yields)
-        )
-    lines: list[RenderableType] = [table, Text("   ".join(facts))]
-    lines += [Text(f"{name}: {path}", overflow="fold") for name, path in report.files.items()]
-    lines += [Text(f"✗ {failure}", style="bold red") for failure in report.failures]
-    if not report.failures:
-        lines.append(Text("✓ the agent heard, answered and yielded as it should", style="bold green"))
-    return Group(*lines)
-
-
-def _seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} s"
-
-
-def _parts(turn: HeardTurn) -> str:
-    return ", ".join(f"{name} {seconds:.2f}" for name, seconds in turn.parts.items())

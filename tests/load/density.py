@@ -103,7 +103,7 @@ async def step(generator: Generator, script: Script, url: str, pid: int, calls: 
 
 async def run(options: argparse.Namespace, console: Console) -> list[dict]:
     """All steps against a server of our own, or the one given."""
-    script = Script(encode(load_clip("en_book_tomorrow").pcm, Encoding.MULAW))
+    script = Script(encode(load_clip("en_book_tuesday").pcm, Encoding.MULAW))
     if options.url:
         return await _steps(options, console, script, options.url.rstrip("/"), options.pid)
     with tempfile.TemporaryDirectory() as folder:

@@ -33,6 +33,24 @@ def test_decoded_levels_are_encoded_as_themselves(encoding):
     assert np.array_equal(decode(encode(levels, encoding), encoding), levels)
 
 
+def test_every_sample_comes_back_within_half_a_step_of_the_quantiser():
+    """A code of segment s stands for 8 << s samples (mu-law) or 16 << max(s - 1, 0) (A-law), its level in their middle."""
+    samples = EVERY_SAMPLE.astype(int)
+    for encoding in COMPANDED:
+        payload = encode(EVERY_SAMPLE, encoding)
+        code = np.frombuffer(payload, np.uint8).astype(int)
+        error = np.abs(decode(payload, encoding) - samples)
+        if encoding is Encoding.ALAW:
+            assert np.all(error <= 8 << np.maximum(((code ^ 0x55) >> 4 & 7) - 1, 0))
+            continue
+        half = 4 << ((code ^ 0xFF) >> 4 & 7)
+        unclipped = np.abs(samples) <= 32_635
+        assert np.all((error <= half)[unclipped & (samples >= 0)])
+        # The reference drops two bits by a shift, which rounds downwards: a negative tie may go to the lower level.
+        assert np.all((error <= half + 3)[unclipped])
+        assert error.max() == 32_768 - 32_124  # the last level stands for all that is louder
+
+
 @pytest.mark.parametrize("encoding", COMPANDED)
 def test_noise_is_38_db_below_a_loud_tone(encoding):
     """G.711's well-known signal-to-noise ratio, whatever the level."""

@@ -89,10 +89,12 @@ def test_packets_of_any_length_with_rounded_timestamps_pass_untouched(sizes, rat
     assert wire.counts == {}
 
 
-def test_what_comes_in_order_passes_at_once_even_when_packets_are_stamped_unevenly():
-    wire = Wire()
-    for i, (samples, off) in enumerate(zip(frames(20), [0, 3, -4, 5, 1] * 4, strict=True)):
-        assert wire.send(20 * i, 1_000 + 20 * i + off, samples) is samples
+@given(st.lists(st.integers(-10, 10), max_size=30), st.sampled_from([160, 240, 480]))
+def test_what_comes_in_order_passes_at_once_even_when_stamped_half_a_frame_off(offs, size):
+    wire, ptime = Wire(), size // 8
+    for i, (samples, off) in enumerate(zip(frames(len(offs) + 1, size), [0, *offs], strict=True)):
+        assert wire.send(ptime * i, 1_000 + ptime * i + off, samples) is samples
+    assert wire.counts == {}
 
 
 def test_without_timestamps_packets_are_contiguous():
@@ -115,6 +117,15 @@ def test_a_lost_frame_holds_the_stream_back_for_the_window_and_no_longer():
     sizes = [len(wire.send(20 * i, 20 * i, sent[i])) // FRAME for i in (0, 2, 3, 4, 5)]
     assert sizes == [1, 0, 0, 4, 1]
     assert wire.counts == {"lost": 1}
+
+
+def test_every_frame_that_was_overtaken_is_counted_once():
+    wire = Wire()
+    sent = frames(5)
+    for step, i in enumerate((0, 3, 2, 1, 4)):
+        wire.send(20 * step, 20 * i, sent[i])
+    assert np.array_equal(wire.stream, np.concatenate(sent))
+    assert wire.counts == {"reordered": 2}
 
 
 def test_a_frame_that_comes_after_its_place_was_concealed_is_late():
@@ -163,15 +174,16 @@ def test_an_absurd_jump_is_a_new_base(jump):
     assert wire.counts == {}
 
 
-def test_a_stray_packet_of_long_ago_costs_no_more_than_itself():
+@pytest.mark.parametrize(("age", "extra"), [(1, 0), (55, 0), (101, 1)], ids=["duplicate", "1.1 s", "2 s"])
+def test_a_stray_packet_of_long_ago_costs_no_more_than_itself(age, extra):
     wire = Wire()
     sent = frames(400)
     for i in range(300):
         wire.send(20 * i + 100 * (i > 10), 20 * i, sent[i])
-    wire.send(6_100, 20 * 199, sent[199])
+    wire.send(6_100, 20 * (300 - age), sent[300 - age])
     for i in range(300, 400):
         wire.send(20 * i + 100, 20 * i, sent[i])
-    assert len(wire.stream) == 401 * FRAME
+    assert len(wire.stream) == (400 + extra) * FRAME
 
 
 def test_a_new_base_gives_up_what_was_waited_for():
@@ -206,16 +218,17 @@ def test_of_a_packet_that_overlaps_only_the_new_end_is_taken():
     wire = Wire()
     stream = np.arange(1, 801, dtype=np.int16)
     wire.send(20, 0, stream[:160])
-    wire.send(40, 10, stream[80:320])
-    assert np.array_equal(wire.stream, stream[:320])
+    wire.send(40, 5, stream[40:360])
+    assert np.array_equal(wire.stream, stream[:360])
+    assert wire.counts == {}
 
 
 def test_what_is_held_and_overlaps_is_cut():
     wire = Wire()
     stream = np.arange(1, 801, dtype=np.int16)
-    for timestamp, first, last in ((0, 0, 160), (40, 320, 480), (50, 400, 560), (20, 160, 320)):
+    for timestamp, first, last in ((0, 0, 160), (40, 320, 640), (60, 480, 800), (20, 160, 320)):
         wire.send(60, timestamp, stream[first:last])
-    assert np.array_equal(wire.stream, stream[:560])
+    assert np.array_equal(wire.stream, stream[:800])
 
 
 @settings(deadline=None)

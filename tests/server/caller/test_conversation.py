@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from rich.console import Console
 
 from pipelines.actions import Turn
 from server.caller.conversation import Conversation
-from server.caller.report import Ledger, Report, judge, summary
+from server.caller.report import Ledger, Report, judge
 from server.caller.script import AwaitHangUp, Interrupt, Listen, Row, Say, Script
+from server.caller.show import print_report
 from server.caller.twilio import TwilioLine
 from tests.helpers.fake_server import FakeAgent, fake_server
 
@@ -90,9 +92,9 @@ def test_what_is_wrong_is_said(conversation: Conversation, change, failure: str)
 
 def test_the_summary_names_every_turn(conversation: Conversation) -> None:
     report = judge(conversation, turns_of(conversation))
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(summary(report))
-    text = console.export_text()
+    console = Console(width=160, file=StringIO())
+    print_report(console, report)
+    text = console.file.getvalue()
     assert all(turn.text.split()[-1].strip(".") in text for turn in report.turns)
     assert "as it should" in text
 
