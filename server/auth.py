@@ -81,9 +81,17 @@ def twilio_signed(
     if not secret or not signature:
         return False
     try:
-        return RequestValidator(secret).validate(url, form, signature, algorithm)
+        return RequestValidator(secret).validate(_with_port(url), form, signature, algorithm)
     except ValueError:  # a Host that makes no URL: its port is no number, it is not text
         return False
+
+
+def _with_port(url: str) -> str:
+    """The validator tries a URL with its port and without, but takes 80 for wss' default: write the port for it."""
+    parts = urlsplit(url)
+    if parts.scheme != "wss" or parts.port is not None:
+        return url
+    return parts._replace(netloc=f"{parts.netloc}:443").geturl()
 
 
 def _settings(header: str) -> dict[str, str]:

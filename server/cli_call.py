@@ -48,7 +48,7 @@ def call(
     dumps: Annotated[Path, typer.Option(help="Where the server records its calls.", metavar="DIR")] = Path("dumps"),
     database: Annotated[
         Path | None,
-        typer.Option(help="With --url: the agent's database, in which the script's rows must appear.", metavar="FILE"),
+        typer.Option(help="With --url: the agent's database, where the script's rows must appear.", metavar="FILE"),
     ] = None,
     token: Annotated[
         str, typer.Option(help="Twilio auth token to sign with.", envvar="TWILIO_AUTH_TOKEN", show_default=False)

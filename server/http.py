@@ -59,3 +59,7 @@ class AiohttpSocket:
 
     async def close(self) -> None:
         await self._response.close()
+
+    @property
+    def close_code(self) -> int | None:
+        return self._response.close_code

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 _HARD_STOP_S = 15.0  # after the call's own limit, should the last words not come to an end
 _CARRIER_TIMEOUT_S = 10.0
+_NORMAL_CLOSURE = 1000  # RFC 6455 section 7.4.1
 
 
 class Wire(Protocol):
@@ -40,6 +41,11 @@ class Socket(Protocol):
     def __aiter__(self) -> AsyncIterable[str | bytes]: ...
     def send(self, message: str | bytes) -> None: ...
     async def close(self) -> None: ...
+
+    @property
+    def close_code(self) -> int | None:
+        """RFC 6455 status with which the socket was closed, None while it is open or when it broke."""
+        ...
 
 
 class Control(Protocol):
@@ -87,7 +93,6 @@ class Session:
         self._models: Ears | None = None
         self._agent: Agent | None = None
         self._leaving = ""  # why we end the call, once we do
-        self._transferring = False
         self._hard_stop: asyncio.TimerHandle | None = None
         self._do = {
             do.AnalyzeWindow: self._analyze_window,
@@ -120,8 +125,10 @@ class Session:
                 for event in self._wire.receive(message):
                     if isinstance(event, ev.CallEnded):
                         reason = event.reason
-                        return self._leaving or reason
+                        return self._leaving or reason  # not another message
                     self.dispatch(event)
+            if self._socket.close_code == _NORMAL_CLOSURE:  # jambonz says no other goodbye
+                reason = "caller"
         except WireError as error:
             log.warning("wire_error", error=str(error))
             reason = "refused"
@@ -256,7 +263,6 @@ class Session:
         self._errand(self._control.send_digits(action.digits), "send_digits")
 
     def _transfer(self, action: do.Transfer) -> None:
-        self._transferring = True
         self._errand(self._control.transfer(action.number), "transfer", then="transfer")
 
     def _hang_up(self, action: do.HangUp) -> None:
@@ -272,7 +278,7 @@ class Session:
         try:
             async with asyncio.timeout(_CARRIER_TIMEOUT_S):
                 await work
-        except (AlloError, OSError, TimeoutError) as error:
+        except Exception as error:  # libraries of carriers raise what they like; the call must go on to its end
             log.warning("carrier_refused", what=what, error=type(error).__name__)
             if what == "transfer":
                 self.deliver(ev.ModelFailed("transfer", 0, type(error).__name__))

@@ -64,7 +64,7 @@ class Listen(_Step, tag="listen"):
     says: tuple[str, ...] = ()
     least: float = 0.3
     quiet: float = 1.0
-    patience: float = 4.0
+    patience: float = 7.0
     within: float = 12.0
 
 

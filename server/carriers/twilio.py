@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http import HttpClient
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
@@ -15,7 +15,7 @@ from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
 from server.carriers import CarrierError, plain_target
 
-_GONE = 20404
+_GONE = {20404, 21220}  # no such call (any more); it is not in progress
 _TIMEOUT_S = 3.0  # to connect, and again to answer: a session waits ten seconds for all of it
 _TRIES = 2  # of a request that Twilio answered with a fault of its own
 _PARAMETER_LIMIT = 500  # characters of a parameter's name and value together
@@ -93,14 +93,14 @@ class TwilioRest:
         for left in reversed(range(_TRIES)):
             try:
                 await asyncio.to_thread(self._client.calls(call_sid).update, **what)
-            except TwilioRestException as error:
-                if error.code == _GONE:
+            except (TwilioRestException, TwilioServiceException) as error:
+                if error.code in _GONE:
                     return
-                if error.status < 500 or not left:
+                if (error.status < 500 and error.status != 429) or not left:
                     raise CarrierError(
                         f"Twilio refused to change the call: HTTP {error.status}, code {error.code}"
                     ) from None
-            except (TwilioException, OSError) as error:
+            except (TwilioException, OSError, ValueError) as error:  # ValueError: an answer that is no JSON
                 raise CarrierError(f"Twilio could not be reached: {type(error).__name__}") from None
             else:
                 return

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from pipelines.adapters.stt import context
+from pipelines.errors import ModelError
+from tests.helpers.hearing import CALLER, CLIPS, telephone, utterance, weights
+
+BOTH = ("en", "fr")
+
+
+@pytest.fixture(scope="module")
+def whisper():
+    from pipelines.adapters.stt.faster_whisper import FasterWhisper
+
+    folder = weights("whisper-base", "config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
+    return FasterWhisper(folder, threads=2)
+
+
+def words(text):
+    return "".join(c for c in text.lower() if c.isalnum() or c in " '").split()
+
+
+def test_english_and_french_are_heard_and_told_apart(whisper):
+    english = whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=BOTH, final=True)
+    assert (words(english.text), english.language) == (["agent", "logged", "in"], "en")
+    assert english.p_language > 0.9
+    french = whisper.transcribe(utterance(CLIPS / "fr_sentence.flac"), languages=BOTH, final=True)
+    assert (words(french.text), french.language) == ("un chapeau irlandais de couleur verte".split(), "fr")
+
+
+def test_a_fixed_language_is_kept(whisper):
+    heard = whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=("fr",), final=True)
+    assert (heard.language, heard.p_language) == ("fr", 1.0)
+
+
+@pytest.mark.parametrize(("clip", "said"), [("1", {"one", "1"}), ("7", {"seven", "7"}), ("8", {"eight", "8"})])
+@pytest.mark.parametrize("final", [True, False])
+def test_a_single_digit_comes_out(whisper, clip, said, final):
+    heard = whisper.transcribe(utterance(CLIPS / f"digit_{clip}.flac"), languages=BOTH, final=final)
+    assert set(words(heard.text)) <= said
+    assert heard.text
+
+
+def test_yes_comes_out(whisper):
+    heard = whisper.transcribe(telephone(CALLER / "en_yes.wav"), languages=BOTH, final=True)
+    assert words(heard.text) == ["yes"]
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-3, 3e-2])
+@pytest.mark.parametrize("languages", [("en",), ("fr",), BOTH])
+def test_nothing_is_heard_in_a_quiet_or_a_noisy_line(whisper, level, languages):
+    hiss = np.random.default_rng(1).normal(0, 1, 16_000).astype(np.float32) * level
+    assert whisper.transcribe(hiss, languages=languages, final=True).text == ""
+
+
+def test_nothing_is_heard_in_a_kitchen(whisper):
+    assert whisper.transcribe(telephone(CLIPS / "kitchen.flac"), languages=BOTH, final=True).text == ""
+
+
+def test_a_partial_is_given_less_context_than_a_final(whisper, monkeypatch):
+    given = []
+    encode = whisper._encode
+    monkeypatch.setattr(whisper, "_encode", lambda features, frames: given.append(frames) or encode(features, frames))
+    audio = utterance(CLIPS / "en_prompt.flac")
+    whisper.transcribe(audio, languages=("en",), final=False)
+    whisper.transcribe(audio, languages=("en",), final=True)
+    assert given[0] < given[1] < context.FULL / 2
+
+
+def test_doubt_takes_a_second_look_with_the_full_context(whisper, monkeypatch):
+    looks = []
+    encode = whisper._encode
+    monkeypatch.setattr(whisper, "_encode", lambda features, frames: looks.append(frames) or encode(features, frames))
+    monkeypatch.setattr(context, "doubtful", lambda decoded, plan: True)
+    heard = whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=BOTH, final=True)
+    assert looks[-1] == context.FULL
+    assert len(looks) == 2
+    assert words(heard.text) == ["agent", "logged", "in"]
+
+
+def test_hot_words_reach_the_decoder(whisper):
+    audio = utterance(CLIPS / "en_prompt.flac")
+    plain = whisper.transcribe(audio, languages=("en",), final=True)
+    hot = whisper.transcribe(audio, languages=("en",), final=True, hot_words="agent, LOGGED-IN, LOGGED-IN, queue")
+    many = whisper.transcribe(audio, languages=("en",), final=True, hot_words="appointment " * 1_000)
+    assert hot.text != plain.text
+    assert words(many.text)[:1] == ["agent"]
+
+
+def test_a_click_is_no_word(whisper):
+    assert whisper.transcribe(np.ones(300, np.float32), languages=BOTH, final=True).text == ""
+    assert whisper.transcribe(np.zeros(0, np.float32), languages=BOTH, final=True).text == ""
+
+
+def test_what_it_cannot_do_is_a_model_error(whisper, tmp_path):
+    from pipelines.adapters.stt.faster_whisper import FasterWhisper
+
+    with pytest.raises(ModelError, match="xx"):
+        whisper.transcribe(np.zeros(16_000, np.float32), languages=("en", "xx"), final=True)
+    with pytest.raises(ModelError, match="30 s"):
+        whisper.transcribe(np.zeros(31 * 16_000, np.float32), languages=BOTH, final=True)
+    with pytest.raises(ModelError, match=r"model\.bin"):
+        FasterWhisper(tmp_path, threads=1)
