@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+import aiohttp
 import structlog
 
 from pipelines import events as ev
-from pipelines.call import Call
+from pipelines.call import Call, CallSettings
 from pipelines.models.ports import Agent
 from pipelines.replay.dump import Meta
 from server.agents import Agents
@@ -19,13 +20,15 @@ from server.config import Config
 from server.engines import Engines
 from server.models import CallModels
 from server.observe.metrics import Metrics
-from server.observe.recorder import Limits, Recorder
+from server.observe.recorder import Limits, Recorder, Recording
 from server.session import Control, Session, Socket, Wire
 from server.settings import call_settings
 
 log = structlog.get_logger()
 
 Progress = Callable[[str], None]
+
+_CONSENT_TIMEOUT_S = 5.0
 
 
 class House:
@@ -36,10 +39,13 @@ class House:
         self.tokens = Tokens(time.monotonic)
         self.ready = False
         self.sessions: set[Session] = set()
+        self._quiet = asyncio.Event()  # no call is under way
+        self._quiet.set()
         self._stack = AsyncExitStack()
         self._engines: Engines | None = None
         self._agents: Agents | None = None
         self._recorder: Recorder | None = None
+        self._errands: set[asyncio.Task[None]] = set()
 
     async def open(self, progress: Progress = lambda what: None) -> None:
         """Load and warm every model that the configured agents need. Raises AlloError when one cannot be had."""
@@ -66,12 +72,10 @@ class House:
         self.ready = False
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.server.drain_seconds):
-                while self.sessions:
-                    await asyncio.sleep(0.1)
+                await self._quiet.wait()
         for session in list(self.sessions):
             session.stop()
-        while self.sessions:
-            await asyncio.sleep(0.02)
+        await self._quiet.wait()
         await self._stack.aclose()
 
     @property
@@ -87,26 +91,14 @@ class House:
         settings = call_settings(self.config, chosen)
         call = Call(settings)
         observers = [self.metrics.observe]
-        recording = None
-        if self._recorder is not None:
-            meta = Meta(
-                call_id=started.call_id,
-                carrier=carrier,
-                agent=chosen.name,
-                inbound=started.inbound,
-                outbound=started.outbound,
-                settings=settings,
-                started=datetime.now(UTC),
-                caller=started.caller,
-                called=started.called,
-                allo=version("allo"),
-            )
-            recording = self._recorder.open(meta)
+        recording = self._record(carrier, chosen.name, settings, started)
+        if recording is not None:
             observers.append(recording.write)
         session = Session(call, wire, socket, control, observers)
         models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
         self.sessions.add(session)
+        self._quiet.clear()
         self.metrics.calls_active.inc()
         log.info("call_started", call_id=started.call_id, carrier=carrier, agent=chosen.name)
         reason = "failed"
@@ -114,6 +106,8 @@ class House:
             reason = await session.run(started, models, agent)
         finally:
             self.sessions.discard(session)
+            if not self.sessions:
+                self._quiet.set()
             self.metrics.calls_active.dec()
             self.metrics.call_ended(carrier, reason)
             self._count_frames(call)
@@ -121,6 +115,43 @@ class House:
                 recording.close()
             log.info("call_ended", call_id=started.call_id, reason=reason)
         return reason
+
+    def _record(self, carrier: str, agent: str, settings: CallSettings, started: ev.CallStarted) -> Recording | None:
+        """Start recording, if calls are recorded. Where consent is asked for, what was written is deleted on a refusal."""
+        if self._recorder is None or self.config.recording.consent == "never":
+            return None
+        meta = Meta(
+            call_id=started.call_id,
+            carrier=carrier,
+            agent=agent,
+            inbound=started.inbound,
+            outbound=started.outbound,
+            settings=settings,
+            started=datetime.now(UTC),
+            caller=started.caller,
+            called=started.called,
+            allo=version("allo"),
+        )
+        recording = self._recorder.open(meta)
+        if self.config.recording.consent == "hook":
+            task = asyncio.create_task(self._ask_consent(recording, meta), name="consent")
+            self._errands.add(task)
+            task.add_done_callback(self._errands.discard)
+        return recording
+
+    async def _ask_consent(self, recording: Recording, meta: Meta) -> None:
+        """POST the call to `consent_url`; only `{"record": true}` keeps the recording."""
+        question = {"call_id": meta.call_id, "caller": meta.caller, "called": meta.called, "agent": meta.agent}
+        granted = False
+        try:
+            timeout = aiohttp.ClientTimeout(total=_CONSENT_TIMEOUT_S)
+            async with aiohttp.ClientSession(timeout=timeout) as http:
+                async with http.post(self.config.recording.consent_url, json=question) as response:
+                    granted = response.status == 200 and (await response.json()).get("record") is True
+        except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError) as error:
+            log.warning("consent_not_known", call_id=meta.call_id, error=type(error).__name__)
+        if not granted:
+            recording.discard()
 
     def _count_frames(self, call: Call) -> None:
         for fate in ("lost", "late", "duplicated", "reordered"):

@@ -201,7 +201,12 @@ class Session:
         self._models.analyze(action.first, self.call.span(action.first, action.last))
 
     def _transcribe(self, action: do.Transcribe) -> None:
-        self._models.transcribe(action, self.call.span(action.first, action.last))
+        try:
+            audio = self.call.span(action.first, action.last)
+        except IndexError:  # a late retry: the ring has moved on
+            self.deliver(ev.ModelFailed("stt", action.request, "the audio is no longer held"))
+        else:
+            self._models.transcribe(action, audio)
 
     def _synthesize(self, action: do.Synthesize) -> None:
         self._models.synthesize(action)

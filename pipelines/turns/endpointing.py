@@ -8,7 +8,7 @@ from pipelines.turns.policy import CallSettings
 _UNFINISHED = {
     "en": {
         "a", "an", "and", "at", "because", "but", "for", "from", "i", "if", "in", "is", "it's", "like", "my", "of", "on", "or",
-        "so", "that", "the", "then", "to", "um", "uh", "well", "with", "i'm", "the", "your", "next",
+        "so", "that", "then", "the", "to", "um", "uh", "well", "with", "i'm", "your", "next",
     },
     "fr": {
         "a", "alors", "au", "aux", "avec", "c'est", "ce", "dans", "de", "des", "donc", "du", "en", "est", "et", "euh", "je",

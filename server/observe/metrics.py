@@ -16,11 +16,21 @@ from pipelines import events as ev
 _GAP_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.1, 1.4, 1.8, 2.5, 3.5, 5.0, 7.5, 10.0)
 _RUN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 _LAG_PERIOD_S = 0.1
-_FACTS = frozenset(
-    "speech_started speech_stopped backchannel false_interruption filler apology turn_limit call_limit silence_prompt digit "
-    "media_starved tool_failed".split()
-)
-_REASONS = frozenset("caller agent transfer silence limit failed lost refused shutdown".split())
+_FACTS = {
+    "backchannel",
+    "call_limit",
+    "digit",
+    "false_interruption",
+    "filler",
+    "apology",
+    "media_starved",
+    "silence_prompt",
+    "speech_started",
+    "speech_stopped",
+    "tool_failed",
+    "turn_limit",
+}
+_REASONS = {"caller", "agent", "transfer", "silence", "limit", "failed", "lost", "refused", "shutdown"}
 
 
 class Metrics:

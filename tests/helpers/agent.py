@@ -58,8 +58,8 @@ async def invoke(tool: FunctionTool, context: CallContext, **arguments: Any) -> 
 class FakeEndpoint:
     """An OpenAI-compatible service that plays a script: each request takes the next answer, a list of steps.
 
-    A step is text (streamed as one delta), ("call", name, arguments), a number (seconds of silence), an HTTP status before any
-    text, or "drop" in angle brackets to cut the connection.
+    A step is text (streamed as one delta), ("call", name, arguments), a number (seconds of silence), an HTTP status
+    before any text, or "drop" in angle brackets to cut the connection.
     """
 
     def __init__(self, *script: list[Any]) -> None:

@@ -141,7 +141,7 @@ async def test_a_fault_of_twilios_is_tried_again_once():
 @pytest.mark.parametrize(
     "answer",
     [
-        (400, f'{{"code": 21220, "message": "Call is not in-progress for {NUMBER}: {SECRET}", "status": 400}}'),
+        (400, f'{{"code": 21201, "message": "No number in {NUMBER}: {SECRET}", "status": 400}}'),
         (401, f'{{"code": 20003, "message": "{SECRET}", "status": 401}}'),
         (500, SECRET),
         Unreachable(f"https://{ACCOUNT}:{SECRET}@api.twilio.com"),

@@ -56,7 +56,9 @@ async def test_the_clinic_on_the_embedded_model(tmp_path: Path) -> None:
     engine = await EmbeddedEngine.start(QWEN, context=4096, slots=2)
     box = await Toolbox.open(["clinic"], transfer_number="+15550199", data=tmp_path, today=date(2026, 11, 24))
     try:
-        factory = AgentFactory(engine, instructions=INSTRUCTIONS, examples=box.examples, tools=box.tools, limits=PATIENT)
+        factory = AgentFactory(
+            engine, instructions=INSTRUCTIONS, examples=box.examples, tools=box.tools, limits=PATIENT
+        )
         await factory.warm(["en"], NOW)
         agent = factory.open("c", "", "", "en", NOW)
 
