@@ -31,7 +31,7 @@ from pipelines.turns.hearing import ENDPOINT, Hearing
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Reply
 from pipelines.turns.speech import Speech, SpeechStarted
-from pipelines.units import MS, SECOND, ms_to_samples
+from pipelines.units import MS, SECOND, ms_to_samples, to_seconds
 
 __all__ = ["WINDOW", "Call", "CallSettings"]
 
@@ -54,7 +54,9 @@ class Call:
         self._hearing = Hearing(settings)
         self._reply: Reply | None = None
         self._replies = 0
-        self._overlap: tuple[int, int] | None = None  # (call time, what the agent had still to say) of an undecided overlap
+        self._overlap: tuple[int, int] | None = (
+            None  # (call time, what the agent had still to say) of an undecided overlap
+        )
         self._judging = False  # the overlap was short: its words decide
         self._cut: list[str] = []  # what an interrupted reply had still to say
         self._ignore_speech = False  # the caller was cut off by the turn limit and has not paused since
@@ -113,7 +115,9 @@ class Call:
     def _call_started(self, at: int, event: ev.CallStarted) -> None:
         self._started = True
         self.inbound = Inbound(event.inbound, WINDOW)
-        self._playout = Playout(event.outbound, self.settings.lead_us, 0 if self.settings.echo else self.settings.mark_every_us)
+        self._playout = Playout(
+            event.outbound, self.settings.lead_us, 0 if self.settings.echo else self.settings.mark_every_us
+        )
         self._quiet_since = at
         self._out.append(do.SetDeadline("call_limit", at + self.settings.max_call_us))
         if not self.settings.echo:
@@ -163,7 +167,11 @@ class Call:
     def _speech_started(self, at: int, first: int) -> None:
         if self._ignore_speech or self._closing:
             return
-        self._out += [do.Observed("speech_started"), do.CancelDeadline("silence"), do.SetDeadline("starved", at + _STARVED)]
+        self._out += [
+            do.Observed("speech_started"),
+            do.CancelDeadline("silence"),
+            do.SetDeadline("starved", at + _STARVED),
+        ]
         if not self._hearing.open:
             self._out.append(do.SetDeadline("turn_limit", at + self.settings.turn_limit_us))
         said_at = self.inbound.said_at(first)
@@ -244,7 +252,7 @@ class Call:
 
     def _answer(self, at: int, text: str, started_at: int, ended_at: int, endpoint_at: int) -> None:
         language = self._hearing.language
-        turn = do.Turn("caller", text, text, _seconds(started_at), _seconds(ended_at), language=language)
+        turn = do.Turn("caller", text, text, to_seconds(started_at), to_seconds(ended_at), language=language)
         self._hearing.reset()
         self._cut = []
         reply = self._new_reply(at, produced=True)
@@ -308,7 +316,7 @@ class Call:
         if self._reply is None:
             return
         if self._reply.ear_at is not None:
-            self._out.append(do.Observed("barge_in", _seconds(at - overlap_at)))
+            self._out.append(do.Observed("barge_in", to_seconds(at - overlap_at)))
         self._drop_reply(at, interrupted=True)
 
     def _drop_reply(self, at: int, *, interrupted: bool) -> None:
@@ -422,7 +430,12 @@ class Call:
     def _mark_returned(self, at: int, event: ev.MarkReturned) -> None:
         if event.cleared or not self._playout.mark_returned(event.name, at):
             return
-        if self._reply is not None and self._reply.complete and self._playout.idle(at) and not self._playout.marks_outstanding:
+        if (
+            self._reply is not None
+            and self._reply.complete
+            and self._playout.idle(at)
+            and not self._playout.marks_outstanding
+        ):
             self._finish_reply(at)
 
     def _reply_end(self, at: int) -> None:
@@ -458,26 +471,8 @@ class Call:
                 self._arm_silence(at)
 
     def _report(self, reply: Reply, heard: str, end: int, interrupted: bool) -> None:
-        if not reply.text:
-            return
-        start = reply.ear_at if reply.ear_at is not None else end
-        gap, parts = None, {}
-        if reply.caller_end is not None and reply.ear_at is not None:
-            audio = reply.audio_at or reply.ear_at
-            token = min(reply.token_at or audio, audio)  # a filler may sound before the first token
-            steps = (
-                ("endpointing", reply.caller_end, reply.endpoint_at),
-                ("stt", reply.endpoint_at, reply.started_at),
-                ("first_token", reply.started_at, token),
-                ("first_audio", token, audio),
-                ("playout", audio, reply.ear_at),
-            )
-            parts = {name: _seconds(until - since) for name, since, until in steps}
-            gap = _seconds(reply.ear_at - reply.caller_end)
-        turn = do.Turn(
-            "agent", reply.text, heard, _seconds(start), _seconds(max(start, end)), gap, parts, reply.language, interrupted
-        )
-        self._out.append(do.TurnTaken(turn))
+        if reply.text:
+            self._out.append(do.TurnTaken(reply.turn(heard, end, interrupted)))
 
     # ---- what the agent asks of the call
 
@@ -565,7 +560,3 @@ class Call:
 
     def _deadline_reached(self, at: int, event: ev.DeadlineReached) -> None:
         self._deadlines[event.name](at)
-
-
-def _seconds(us: int) -> float:
-    return round(us / SECOND, 3)

@@ -32,3 +32,8 @@ def us_to_samples(us: int) -> int:
 def ms_to_samples(ms: int) -> int:
     """Number of 16 kHz samples in `ms` milliseconds."""
     return ms * SAMPLE_RATE // 1_000
+
+
+def to_seconds(us: int) -> float:
+    """Call time as people read it: seconds, to the millisecond."""
+    return round(us / SECOND, 3)

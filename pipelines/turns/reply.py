@@ -1,11 +1,12 @@
 """The agent's turn in production: text comes in, chunks go to synthesis a few ahead of the ear, audio comes back in any order
 and leaves in the right one, and at any moment it can say which words the caller has heard."""
 
-from pipelines.actions import Action, Synthesize
+from pipelines.actions import Action, Synthesize, Turn
 from pipelines.audio.playout import ChunkHeard
 from pipelines.turns.heard import heard_text
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.sentences import Chunker
+from pipelines.units import to_seconds
 
 _US_PER_CHARACTER = 65_000  # speech of unknown length: about 15 characters a second
 
@@ -147,3 +148,33 @@ class Reply:
         """Texts from the first chunk that was not wholly heard: where a reply goes on after a false interruption."""
         whole = {e.chunk for e in ledger if e.heard_us >= e.queued_us and self._chunks[e.chunk].done}
         return [c.text for n, c in enumerate(self._chunks) if n not in whole and not c.filler]
+
+    # ---- the record
+
+    def turn(self, heard: str, end: int, interrupted: bool) -> Turn:
+        """What the transcript keeps: the words, and if the reply answers the caller, the gap with its parts."""
+        start = self.ear_at if self.ear_at is not None else end
+        gap, parts = None, {}
+        if self.caller_end is not None and self.ear_at is not None:
+            audio = self.audio_at or self.ear_at
+            token = min(self.token_at or audio, audio)  # a filler may sound before the first token
+            steps = (
+                ("endpointing", self.caller_end, self.endpoint_at),
+                ("stt", self.endpoint_at, self.started_at),
+                ("first_token", self.started_at, token),
+                ("first_audio", token, audio),
+                ("playout", audio, self.ear_at),
+            )
+            parts = {name: to_seconds(until - since) for name, since, until in steps}
+            gap = to_seconds(self.ear_at - self.caller_end)
+        return Turn(
+            "agent",
+            self.text,
+            heard,
+            to_seconds(start),
+            to_seconds(max(start, end)),
+            gap,
+            parts,
+            self.language,
+            interrupted,
+        )

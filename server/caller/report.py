@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from pipelines.actions import Turn
-from server.caller.conversation import Conversation, Said
-from server.caller.script import Interrupt, Listen, Row
+from server.caller.conversation import Acted, Conversation, Said
+from server.caller.script import HangUp, Interrupt, Listen, Row
 from server.caller.words import misheard, plain
 
 _NEAR_S = 0.4  # by which a turn's times in the dump and on the line may differ
@@ -100,6 +100,11 @@ def _word_errors(conversation: Conversation, turns: Sequence[Turn]) -> float:
     return misheard(said, heard) / max(len(said), 1)
 
 
+def _answer(acted: Acted, turns: Sequence[Turn]) -> str:
+    start, end = acted.start / 1e6 - _NEAR_S, acted.end / 1e6
+    return " ".join(turn.text for turn in turns if turn.party == "agent" and start <= turn.start < end)
+
+
 def _faults(conversation: Conversation, turns: Sequence[Turn]) -> Iterator[str]:
     script, line = conversation.script, conversation.line
     for acted in conversation.acted:
@@ -108,14 +113,12 @@ def _faults(conversation: Conversation, turns: Sequence[Turn]) -> Iterator[str]:
         if acted.fault:
             yield f"{name}: {acted.fault}"
         elif isinstance(step, Listen):
-            words = " ".join(
-                turn.text
-                for turn in turns
-                if turn.party == "agent" and acted.start / 1e6 - _NEAR_S <= turn.start < acted.end / 1e6
-            )
+            words = _answer(acted, turns)
             lacking = [wanted for wanted in step.says if not any(word in words.lower() for word in wanted.split("|"))]
             if lacking:
                 yield f"{name}: answered: the agent was to say {' and '.join(lacking)}, and said {words!r}"
+            elif not words:
+                yield f"{name}: answered: the agent had only a filler to say"
         elif isinstance(step, Interrupt) and acted.yielded is None:
             yield f"{name}: yielded: the agent went on speaking over the caller"
         elif isinstance(step, Interrupt) and acted.yielded > step.yields * 1e6:
@@ -127,8 +130,9 @@ def _faults(conversation: Conversation, turns: Sequence[Turn]) -> Iterator[str]:
     for said in conversation.said:
         if not _of(said, turns):
             yield f"step {said.step + 1}: heard: nothing of {said.clip.text!r}"
-    if len(conversation.acted) < len(script.step):
-        yield f"the call ended {len(script.step) - len(conversation.acted)} steps early"
+    skipped = [step for step in script.step[len(conversation.acted) :] if not isinstance(step, HangUp)]
+    if skipped:
+        yield f"the call ended {len(skipped)} steps early"
     for complaint in line.complaints:
         yield f"wire: the server sent what the carrier does not take: {complaint}"
 

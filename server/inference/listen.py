@@ -1,8 +1,9 @@
 """Voice activity for all calls: one model, one thread, windows of many calls in one run.
 
-A window's way: `VoiceStream.analyze` queues it (on the event loop, no waiting); the first to come waits a moment for others when
-many calls are open, since a batch of thirty costs a third of thirty runs; the batch runs on the thread; all its answers come back
-to the loop in one step. A batch holds at most one window of a call, because the model's state after it is needed for the next.
+A window's way: `VoiceStream.analyze` queues it (on the event loop, no waiting); the first to come waits a moment for
+others when many calls are open, since a batch of thirty costs a third of thirty runs; the batch runs on the thread; all
+its answers come back to the loop in one step. A batch holds at most one window of a call, because the model's state
+after it is needed for the next.
 """
 
 import asyncio
@@ -38,8 +39,8 @@ class VoiceStream:
     def analyze(self, first: int, audio: Audio) -> None:
         """Queue the window of 512 samples that starts at media sample `first`; `audio` must not change afterwards.
 
-        Answered by `WindowAnalyzed(first, p)` or `ModelFailed("vad", first, reason)`. When 16 windows are waiting, the oldest is
-        dropped without an answer and counted ("vad_dropped").
+        Answered by `WindowAnalyzed(first, p)` or `ModelFailed("vad", first, reason)`. When 16 windows are waiting, the
+        oldest is dropped without an answer and counted ("vad_dropped").
         """
         self._worker.push(self, first, audio)
 
@@ -49,12 +50,13 @@ class VoiceStream:
 
 
 class VoiceWorker:
-    """Made, used and closed on one event loop. `observe(name, value)` is told, on the loop, of every batch: "vad_wait_s" (its
-    oldest window's), "vad_run_s", "vad_batch" (windows in it), "vad_depth" (calls that still wait); and of "vad_dropped" and
-    "vad_failed" (windows)."""
+    """Made, used and closed on one event loop. `observe(name, value)` is told, on the loop, of every batch:
+    "vad_wait_s" (its oldest window's), "vad_run_s", "vad_batch" (windows in it), "vad_depth" (calls that still wait);
+    and of "vad_dropped" and "vad_failed" (windows)."""
 
     def __init__(self, vad: VoiceActivity, denoiser: Denoiser | None = None, *, observe: Observe) -> None:
-        """`denoiser` cleans what the model hears; its windows are then `denoiser.delay` samples late, which pre-roll must cover."""
+        """`denoiser` cleans what the model hears; its windows are then `denoiser.delay` samples late, which pre-roll
+        must cover."""
         self._vad, self._denoiser, self._observe = vad, denoiser, observe
         self._loop = asyncio.get_running_loop()
         self._thread = ModelThread("vad")

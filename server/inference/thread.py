@@ -18,7 +18,8 @@ log = structlog.get_logger()
 
 
 class ModelThread:
-    """All bookkeeping stays on the event loop; the thread sees nothing but the job it is given, so workers need no locks.
+    """All bookkeeping stays on the event loop; the thread sees nothing but the job it is given, so workers need no
+    locks.
 
     It is a daemon: a model that hangs in native code cannot be interrupted, and must not keep the process from ending.
     """
@@ -32,11 +33,13 @@ class ModelThread:
         self._thread.start()
 
     def run(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
-        """Run `job()` on the thread, after those given before; then `done(its result, or what it raised)` on the loop."""
+        """Run `job()` on the thread, after those given before; then `done(its result, or what it raised)` on the
+        loop."""
         self._jobs.put((job, done))
 
     async def aclose(self) -> None:
-        """End the thread once the job it is at returns; one that takes longer than five seconds is left to the process's end."""
+        """End the thread once the job it is at returns; one that takes longer than five seconds is left to the
+        process's end."""
         self._jobs.put(None)
         await asyncio.wait([self._ended], timeout=_PATIENCE_S)
         if self._ended.done():

@@ -1,8 +1,9 @@
 """Recognition for all calls: one thread for the model and one for its fallback, finals before partials.
 
-A hung model cannot be interrupted, so it is fenced off: the request it hangs on fails with "timeout", everything queued behind it
-and everything asked of it until it returns fails at once, which sends each call's retries on to the fallback (another model on
-another thread). When the hung run does return, its late result is dropped and the model is used again.
+A hung model cannot be interrupted, so it is fenced off: the request it hangs on fails with "timeout", everything queued
+behind it and everything asked of it until it returns fails at once, which sends each call's retries on to the fallback
+(another model on another thread). When the hung run does return, its late result is dropped and the model is used
+again.
 """
 
 import asyncio
@@ -23,13 +24,15 @@ _FALLBACK_ATTEMPT = 2
 
 
 class TranscribeWorker:
-    """Made, used and closed on one event loop. `observe(name, value)` is told, on the loop: "stt_wait_s" (from asked to begun),
-    "stt_run_s", "stt_depth" (requests waiting), and the events "stt_timeout", "stt_superseded" (a partial replaced unheard)."""
+    """Made, used and closed on one event loop. `observe(name, value)` is told, on the loop: "stt_wait_s" (from asked to
+    begun), "stt_run_s", "stt_depth" (requests waiting), and the events "stt_timeout", "stt_superseded" (a partial
+    replaced unheard)."""
 
     def __init__(
         self, stt: SpeechToText, fallback: SpeechToText | None = None, *, timeout_s: float, observe: Observe
     ) -> None:
-        """`timeout_s`: longest a request may wait, and longest it may run. `fallback` serves attempt 2; without one, `stt` does."""
+        """`timeout_s`: longest a request may wait, and longest it may run. `fallback` serves attempt 2; without one,
+        `stt` does."""
         self._main = _Lane("stt", stt, timeout_s, observe)
         self._fallback = _Lane("stt-fallback", fallback, timeout_s, observe) if fallback is not None else self._main
 
@@ -45,8 +48,8 @@ class TranscribeWorker:
         """Queue a request of the call `owner`; `audio` must not change afterwards. Answered on the event loop by
         `TranscriptReady` or `ModelFailed("stt", request, reason)`.
 
-        Finals are never dropped. A call has at most one partial waiting: a newer partial, or a final, takes its place, and the
-        older one gets no answer.
+        Finals are never dropped. A call has at most one partial waiting: a newer partial, or a final, takes its place,
+        and the older one gets no answer.
         """
         lane = self._fallback if action.attempt >= _FALLBACK_ATTEMPT else self._main
         lane.submit(_Request(action, audio, tuple(languages), hot_words, deliver, owner))
@@ -57,7 +60,8 @@ class TranscribeWorker:
             lane.cancel(owner)
 
     async def aclose(self) -> None:
-        """End the threads; requests that wait are forgotten. A hung model is waited for five seconds, then left behind."""
+        """End the threads; requests that wait are forgotten. A hung model is waited for five seconds, then left
+        behind."""
         await asyncio.gather(*(lane.aclose() for lane in {self._main, self._fallback}))
 
 

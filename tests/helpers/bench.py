@@ -16,7 +16,9 @@ from pipelines.turns.policy import Phrases
 from pipelines.units import MS, PTIME_US, SAMPLE_RATE
 
 PHRASES = {
-    "en": Phrases("Hello, this is the surgery.", "Are you there?", "Goodbye.", "Sorry, something is broken.", ("One moment.",)),
+    "en": Phrases(
+        "Hello, this is the surgery.", "Are you there?", "Goodbye.", "Sorry, something is broken.", ("One moment.",)
+    ),
     "fr": Phrases("Bonjour.", "Vous êtes là ?", "Au revoir.", "Désolé, une panne.", ("Un instant.",)),
 }
 SETTINGS = CallSettings(languages=("en", "fr"), phrases=PHRASES)

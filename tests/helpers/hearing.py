@@ -45,7 +45,8 @@ def utterance(path: Path) -> Audio:
 class LoudnessVad:
     """A voice activity model without weights: p is the window's first sample; the state counts the call's windows.
 
-    `gate`: cleared, it holds the model up. `faults`: what its next runs raise. `batches`: how many windows each run had.
+    `gate`: cleared, it holds the model up. `faults`: what its next runs raise. `batches`: how many windows each run
+    had.
     """
 
     window = 512

@@ -78,9 +78,11 @@ class Churn:
         await asyncio.sleep(1.5)
 
     async def _to_reply(self, call: RawCall) -> None:
+        asked = self._llm.asked
         await self._to_utterance(call)  # over the greeting: he interrupts it
         call.script = self._silence
-        await asyncio.sleep(0.1)
+        async with self._llm.begun:
+            await self._llm.begun.wait_for(lambda: self._llm.asked > asked)
         call.media_seen.clear()
         await call.media_seen.wait()
         await asyncio.sleep(0.2)
@@ -118,7 +120,7 @@ async def run(options: argparse.Namespace, console: Console) -> list[str]:
     """All stages; returns what was left behind."""
     llm = FakeLlm()
     failures: list[str] = []
-    table = Table("stage", "reached", "missed", *(name.removeprefix("allo_") for name in _COUNTED), "memory, MiB")
+    table = Table("stage", "reached", "missed", "calls", "tasks", "threads", "files", "memory, MiB")
     with tempfile.TemporaryDirectory() as folder:
         async with llm.serve() as llm_url:
             path = Path(folder) / "churn.toml"
@@ -127,14 +129,17 @@ async def run(options: argparse.Namespace, console: Console) -> list[str]:
                 url = await host.ready()
                 generator = Generator()
                 churn = Churn(url, llm, generator, options.at_once)
-                for name in _STAGES:
+                for name in options.stages:
                     await churn.stage(name, max(2, options.at_once))
                 before = await settled(url, None)
                 memory = before["process_resident_memory_bytes"]
                 _row(table, "warm-up", churn, before)
                 for name in options.stages:
                     churn.reached = churn.missed = 0
+                    asked = llm.asked
                     await churn.stage(name, options.calls)
+                    if name in ("reply", "tool") and llm.asked - asked < options.calls:
+                        failures.append(f"{name}: only {llm.asked - asked} replies were begun")
                     after = await settled(url, before)
                     _row(table, name, churn, after)
                     failures += [f"{name}: {leak}" for leak in leaks(before, after)]

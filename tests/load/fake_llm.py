@@ -16,14 +16,17 @@ _SLOW_S = 30.0
 
 
 class FakeLlm:
-    """`looking`: how many look-ups have begun; `begun` tells of each."""
+    """`asked`: replies asked for so far; `looking`: look-ups begun; `begun` tells of each of both."""
 
     def __init__(self) -> None:
-        self.looking = 0
+        self.asked = self.looking = 0
         self.begun = asyncio.Condition()
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
+        async with self.begun:
+            self.asked += 1
+            self.begun.notify_all()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         tools = [tool["function"]["name"] for tool in asked.get("tools") or []]

@@ -68,7 +68,9 @@ def main() -> None:
     if options.json:
         print(json.dumps({"rows": rows, "failures": failures}))
         return
-    table = Table("script", "replies", "gap", *PARTS, "yield", "words misheard", title="seconds, median / 95th percentile")
+    table = Table(
+        "script", "replies", "gap", *PARTS, "yield", "words misheard", title="seconds, median / 95th percentile"
+    )
     for name, row in {**rows, "all": whole}.items():
         errors = f"{100 * np.mean(row['errors']):.1f} %"
         table.add_row(name, str(len(row["gap"])), *(percentiles(row[key]) for key in ("gap", *PARTS, "yield")), errors)

@@ -121,6 +121,8 @@ class RawCall(asyncio.Protocol):
 
     def drop(self) -> None:
         """Break the connection: a TCP reset, without a word."""
+        if self.closed.done():
+            return
         line = self._transport.get_extra_info("socket")
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()

@@ -1,9 +1,11 @@
-"""Word error rates of ten recorded callers on a telephone line, beside plain offline faster-whisper with the same weights.
+"""Word error rates of ten recorded callers on a telephone line, beside plain offline faster-whisper with the same
+weights.
 
     python -m tests.load.words --data FOLDER
 
-FOLDER holds recordings in subfolders, each with a `manifest.jsonl` (fields `audio`, `text`, `speaker`, `duration`, `verbatim`):
-`en_telephone_prompts`, `en_librispeech` and `fr_tuxpaint`. Every second caller has white line noise at 15 dB.
+FOLDER holds recordings in subfolders, each with a `manifest.jsonl` (fields `audio`, `text`, `speaker`, `duration`,
+`verbatim`): `en_telephone_prompts`, `en_librispeech` and `fr_tuxpaint`. Every second caller has white line noise at 15
+dB.
 """
 
 import argparse
@@ -52,7 +54,8 @@ _NORMALIZE: dict[str, Callable[[str], str]] = {"en": EnglishTextNormalizer(), "f
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """`audio`: 8 kHz mu-law. `spans`: first and last wire sample of each recording in it. `text`: what is said in all."""
+    """`audio`: 8 kHz mu-law. `spans`: first and last wire sample of each recording in it. `text`: what is said in
+    all."""
 
     name: str
     language: str

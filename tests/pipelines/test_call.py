@@ -163,11 +163,24 @@ _late = st.lists(
     st.tuples(
         st.floats(0.0, 20.0),
         st.one_of(
-            st.builds(ev.TranscriptReady, st.integers(0, 8), st.sampled_from(["", "yes", "and then"]), st.sampled_from(["en", "fr", "xx"])),
+            st.builds(
+                ev.TranscriptReady,
+                st.integers(0, 8),
+                st.sampled_from(["", "yes", "and then"]),
+                st.sampled_from(["en", "fr", "xx"]),
+            ),
             st.builds(ev.ReplyDelta, st.integers(0, 6), st.sampled_from(["Hello. ", "a", ""])),
             st.builds(ev.ReplyFinished, st.integers(0, 6)),
-            st.builds(ev.SpeechSynthesized, st.integers(0, 6), st.integers(0, 4), st.binary(max_size=900), st.booleans()),
-            st.builds(ev.ModelFailed, st.sampled_from(["stt", "agent", "tts", "vad", "transfer"]), st.integers(0, 6), st.just("x"), st.integers(0, 6)),
+            st.builds(
+                ev.SpeechSynthesized, st.integers(0, 6), st.integers(0, 4), st.binary(max_size=900), st.booleans()
+            ),
+            st.builds(
+                ev.ModelFailed,
+                st.sampled_from(["stt", "agent", "tts", "vad", "transfer"]),
+                st.integers(0, 6),
+                st.just("x"),
+                st.integers(0, 6),
+            ),
             st.builds(ev.MarkReturned, st.sampled_from(["r0:10", "r1:20", "zz"]), st.booleans()),
             st.builds(ev.DigitReceived, st.sampled_from("0123456789*#")),
             st.builds(ev.ToolStarted, st.integers(0, 4), st.just("t")),
@@ -195,7 +208,9 @@ def _bench(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]])
 
 @given(_spans, _late)
 @settings(max_examples=60, deadline=None)
-def test_any_order_of_events_leaves_a_sound_call(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> None:
+def test_any_order_of_events_leaves_a_sound_call(
+    spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]
+) -> None:
     bench = _bench(spans, late)
     ended: set[int] = set()
     asked: set[int] = set()
@@ -225,7 +240,9 @@ def _index_of_end(bench: Bench) -> int:
 
 @given(_spans, _late)
 @settings(max_examples=30, deadline=None)
-def test_nothing_of_a_cancelled_reply_leaves_after_the_clear(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> None:
+def test_nothing_of_a_cancelled_reply_leaves_after_the_clear(
+    spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]
+) -> None:
     bench = _bench(spans, late)
     live = -1
     for _, action in bench.actions:

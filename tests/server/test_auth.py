@@ -56,6 +56,13 @@ def test_the_default_port_may_be_in_the_url_or_not(signed_as):
     assert twilio_signed("https://a.example.com/v", FORM, headers, auth_token=TOKEN)
 
 
+@pytest.mark.parametrize("host", ["a.example.com", "a.example.com:443"])
+@pytest.mark.parametrize("seen_as", ["a.example.com", "a.example.com:443"])
+def test_the_default_port_of_wss_is_443(host, seen_as):
+    headers = {"X-Twilio-Signature": by_hand(f"wss://{host}/twilio/media", {}, TOKEN)}
+    assert twilio_signed(f"wss://{seen_as}/twilio/media", {}, headers, auth_token=TOKEN)
+
+
 def test_sha256_with_a_shared_key():
     headers = {
         "X-Twilio-Signature": by_hand(URL, FORM, "shared secret", hashlib.sha256),

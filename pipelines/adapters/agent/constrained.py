@@ -14,13 +14,14 @@ from openai.types.responses import (
     ResponseCreatedEvent,
     ResponseFunctionToolCall,
     ResponseOutputItem,
+    ResponseOutputItemAddedEvent,
     ResponseOutputMessage,
     ResponseOutputText,
     ResponseTextDeltaEvent,
 )
 
 from pipelines.adapters.agent.engine import EmbeddedEngine
-from pipelines.adapters.agent.grammar import call_text, read_call, reply_grammar, tool_prompt
+from pipelines.adapters.agent.grammar import call_name, call_text, read_call, reply_grammar, tool_prompt
 
 
 class ConstrainedModel(Model):
@@ -52,7 +53,7 @@ class ConstrainedModel(Model):
             extra_body={"grammar": reply_grammar(functions), "cache_prompt": True},
         )
         item_id = f"msg_{uuid.uuid4().hex}"
-        text, number = "", 0
+        text, number, named = "", 0, False
         try:
             async for chunk in stream:
                 if not chunk.choices:
@@ -63,7 +64,17 @@ class ConstrainedModel(Model):
                 if not text:
                     yield ResponseCreatedEvent(type="response.created", sequence_number=number, response=_response([]))
                 text += delta
-                if text[0] != "{":
+                if text[0] == "{":
+                    if not named and (name := call_name(text)):
+                        named = True
+                        number += 1
+                        yield ResponseOutputItemAddedEvent(
+                            type="response.output_item.added",
+                            item=ResponseFunctionToolCall(type="function_call", call_id=item_id, name=name, arguments=""),
+                            output_index=0,
+                            sequence_number=number,
+                        )
+                else:
                     number += 1
                     yield ResponseTextDeltaEvent(
                         type="response.output_text.delta",

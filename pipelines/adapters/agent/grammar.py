@@ -17,6 +17,7 @@ MAX_STRING = 200
 # One line with nothing that only makes sense on a screen. What starts with a brace is a tool call: the first character
 # decides.
 _SPEECH = r"/[^{\s*#`\[<|_\-][^\n*#`\[\]{}<>|_]*/"
+_NAMED = re.compile(r'\{"([^"]+)":')
 _SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
@@ -48,6 +49,12 @@ def call_text(name: str, arguments: str) -> str:
     """A tool call as the embedded model writes it, `{"name": {arguments}}`: half the tokens of the usual form, and
     tokens are what the caller waits for. `arguments` is JSON."""
     return f'{{"{name}": {arguments}}}'
+
+
+def call_name(text: str) -> str:
+    """The tool's name, once as much of a call has been written; "" before."""
+    match = _NAMED.match(text)
+    return match[1] if match else ""
 
 
 def read_call(text: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ from pipelines.adapters.agent.limits import TimeLimited
 from pipelines.adapters.agent.memory import Memory
 from pipelines.adapters.agent.watched import watched
 from pipelines.errors import ModelError
-from pipelines.events import Event, ReplyDelta
+from pipelines.events import Event, ReplyDelta, ToolExpected
 
 set_tracing_disabled(True)  # the SDK would send every conversation to a cloud
 
@@ -174,9 +174,14 @@ class OpenAIAgent:
             )
             try:
                 async for event in run.stream_events():
-                    if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                    if event.type != "raw_response_event":
+                        continue
+                    data = event.data
+                    if data.type == "response.output_text.delta":
                         context.said = True
-                        outbox.put_nowait(ReplyDelta(context.reply, event.data.delta))
+                        outbox.put_nowait(ReplyDelta(context.reply, data.delta))
+                    elif data.type == "response.output_item.added" and data.item.type == "function_call":
+                        outbox.put_nowait(ToolExpected(context.reply, data.item.name))
             finally:
                 run.cancel()
         except (AgentsException, openai.OpenAIError, TimeoutError, OSError) as error:

@@ -1,8 +1,8 @@
 """DTLN noise suppression (two ONNX files, 4 MB, MIT) at 16 kHz, for what voice activity detection hears.
 
-Source: Westhausen and Meyer, "Dual-Signal Transformation LSTM Network for Real-Time Noise Suppression", Interspeech 2020,
-https://github.com/breizhn/DTLN. Blocks of 512 samples every 128: the first network masks the spectrum's magnitude (the noisy
-phase stays), the second works on the samples; the blocks are overlapped and added.
+Source: Westhausen and Meyer, "Dual-Signal Transformation LSTM Network for Real-Time Noise Suppression", Interspeech
+2020, https://github.com/breizhn/DTLN. Blocks of 512 samples every 128: the first network masks the spectrum's magnitude
+(the noisy phase stays), the second works on the samples; the blocks are overlapped and added.
 """
 
 from pathlib import Path
@@ -23,7 +23,8 @@ State = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDA
 
 
 class Dtln:
-    """One instance serves all calls, from one thread at a time; each call keeps its `State`, which `denoise` never changes."""
+    """One instance serves all calls, from one thread at a time; each call keeps its `State`, which `denoise` never
+    changes."""
 
     delay = _BLOCK - _HOP
 
@@ -47,7 +48,8 @@ class Dtln:
         return silence, silence, lstm, lstm
 
     def denoise(self, audio: Audio, state: object) -> tuple[Audio, State]:
-        """`audio`: a whole number of hops of 128 samples, else ModelError; as many come out, 384 samples (24 ms) late."""
+        """`audio`: a whole number of hops of 128 samples, else ModelError; as many come out, 384 samples (24 ms)
+        late."""
         if audio.size % _HOP:
             raise ModelError(f"DTLN takes whole hops of {_HOP} samples, not {audio.size} samples.")
         heard, tail, lstm_1, lstm_2 = state

@@ -1,8 +1,9 @@
 """Whisper on CTranslate2 through faster-whisper, tuned for one utterance of a telephone call at a time.
 
 Sources: Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision";
-https://github.com/SYSTRAN/faster-whisper (whose `WhisperModel.transcribe` is made for long recordings: it always encodes 30 s,
-detects the language in a pass of its own and decodes timestamps that nobody here reads; so its parts are used one by one).
+https://github.com/SYSTRAN/faster-whisper (whose `WhisperModel.transcribe` is made for long recordings: it always
+encodes 30 s, detects the language in a pass of its own and decodes timestamps that nobody here reads; so its parts are
+used one by one).
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ class FasterWhisper:
     """Serves all calls, from one thread at a time; keeps nothing between calls."""
 
     def __init__(self, folder: Path, *, threads: int, beam: int = 5) -> None:
-        """`folder`: a Whisper model converted for CTranslate2, run in int8 on `threads` CPU threads. `beam`: of finals; 1 is greedy.
+        """`folder`: a Whisper model converted for CTranslate2, run in int8 on `threads` CPU threads. `beam`: of finals;
+        1 is greedy.
 
         Raises ModelError when a file is missing or broken.
         """
@@ -46,14 +48,18 @@ class FasterWhisper:
         self._model = self._whisper.model
         self._beam = beam
         self._tokenizers: dict[str, Tokenizer] = {}
+        # The first run allocates for twice the time of the next: not while a caller waits.
+        self._transcribe(np.zeros(SAMPLE_RATE, np.float32), self._whisper.supported_languages[:1], True, "")
 
     def transcribe(
         self, audio: Audio, *, languages: Sequence[str], final: bool, hot_words: str = ""
     ) -> Transcript:
-        """Words in up to 30 s of audio. A partial is quicker and rougher than a final, and "" when it cannot be trusted.
+        """Words in up to 30 s of audio. A partial is quicker and rougher than a final, and "" when it cannot be
+        trusted.
 
-        `languages`: ISO 639-1 codes. `p_language` is the likelihood among those given. `hot_words`: names and terms to expect,
-        as text (about 150 words are taken). Raises ModelError, also for a language that the model does not know.
+        `languages`: ISO 639-1 codes. `p_language` is the likelihood among those given. `hot_words`: names and terms to
+        expect, as text (about 150 words are taken). Raises ModelError, also for a language that the model does not
+        know.
         """
         self._check(audio, languages)
         if audio.size < _MIN_SAMPLES:
@@ -68,7 +74,8 @@ class FasterWhisper:
             raise ModelError(f"Whisper takes at most 30 s at once, not {audio.size / SAMPLE_RATE:.1f} s.")
         unknown = set(languages) - set(self._whisper.supported_languages)
         if unknown or not languages:
-            raise ModelError(f"This Whisper model does not know the language {', '.join(sorted(unknown)) or '(none given)'}.")
+            raise ModelError(f"This Whisper model does not know the language {', '.join(sorted(unknown)) or '(none
+            given)'}.")
 
     def _transcribe(self, audio: Audio, languages: Sequence[str], final: bool, hot_words: str) -> Transcript:
         features = self._whisper.feature_extractor(audio)[:, : context.FULL]

@@ -1,7 +1,8 @@
 """Silero voice activity detection (version 6, ONNX, MIT) at 16 kHz. Needs onnxruntime and one 2.3 MB file.
 
-Source: https://github.com/snakers4/silero-vad. The network sees a window of 512 samples with the 64 samples before it, and keeps
-an LSTM state of 2 x 128 numbers. It is weak on 8 kHz input (high voices, short words), so it is always run at 16 kHz.
+Source: https://github.com/snakers4/silero-vad. The network sees a window of 512 samples with the 64 samples before it,
+and keeps an LSTM state of 2 x 128 numbers. It is weak on 8 kHz input (high voices, short words), so it is always run at
+16 kHz.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ _RATE = np.array(16_000, dtype=np.int64)
 class SileroVad:
     """A call's state is a float32 array of shape (320,): the LSTM state (256), then the last 64 samples heard.
 
-    One instance serves all calls, from one thread at a time. A batch of n windows costs far less than n runs; its results are
-    those of n runs, to float32 rounding.
+    One instance serves all calls, from one thread at a time. A batch of n windows costs far less than n runs; its
+    results are those of n runs, to float32 rounding.
     """
 
     window = WINDOW

@@ -34,7 +34,7 @@ def test_decoded_levels_are_encoded_as_themselves(encoding):
 
 
 def test_every_sample_comes_back_within_half_a_step_of_the_quantiser():
-    """Of segment s, a code stands for 8 << s samples (mu-law) or 16 << max(s - 1, 0) (A-law): its level is the middle."""
+    """The step of segment s is 8 << s samples in mu-law, 16 << max(s - 1, 0) in A-law; levels are in the middle."""
     samples = EVERY_SAMPLE.astype(int)
     for encoding in COMPANDED:
         payload = encode(EVERY_SAMPLE, encoding)

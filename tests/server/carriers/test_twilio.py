@@ -138,6 +138,12 @@ async def test_a_fault_of_twilios_is_tried_again_once():
     assert len(http.requests) == 2
 
 
+async def test_too_many_requests_are_tried_again_once():
+    api, http = rest((429, '{"code": 20429, "message": "slow down", "status": 429}'), OK)
+    await api.update(CALL, status="completed")
+    assert len(http.requests) == 2
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -9,7 +9,7 @@ from pipelines.adapters.agent.context import CallContext, Spoken
 from pipelines.adapters.agent.factory import AgentFactory, Endpoint
 from pipelines.adapters.agent.openai_agents import AgentLimits, OpenAIAgent
 from pipelines.errors import ModelError
-from pipelines.events import HangUpRequested, ReplyDelta, ToolFinished, ToolStarted, TransferRequested
+from pipelines.events import HangUpRequested, ReplyDelta, ToolExpected, ToolFinished, ToolStarted, TransferRequested
 from server.tools.call import call_tools
 from server.tools.functions import function_as_tool
 from tests.helpers.agent import NOW, FakeEndpoint, answer, serving, words
@@ -55,6 +55,7 @@ async def test_a_tool_runs_and_its_output_goes_back_to_the_model() -> None:
     async with serving(endpoint) as url:
         events = await answer(opened(url, [function_as_tool(weather)]), 1, "Weather?")
     assert events == [
+        ToolExpected(1, "weather"),
         ToolStarted(1, "weather", '{"city": "Lyon"}'),
         ToolFinished(1, "weather", "sunny in Lyon"),
         ReplyDelta(1, "It is sunny."),
