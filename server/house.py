@@ -145,9 +145,11 @@ class House:
         granted = False
         try:
             timeout = aiohttp.ClientTimeout(total=_CONSENT_TIMEOUT_S)
-            async with aiohttp.ClientSession(timeout=timeout) as http:
-                async with http.post(self.config.recording.consent_url, json=question) as response:
-                    granted = response.status == 200 and (await response.json()).get("record") is True
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as http,
+                http.post(self.config.recording.consent_url, json=question) as response,
+            ):
+                granted = response.status == 200 and (await response.json()).get("record") is True
         except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError) as error:
             log.warning("consent_not_known", call_id=meta.call_id, error=type(error).__name__)
         if not granted:

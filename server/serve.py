@@ -1,14 +1,13 @@
 """Running the server: load, listen, answer, drain."""
 
 import asyncio
-import contextlib
 import signal
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from pipelines.errors import AlloError, ConfigError
+from pipelines.errors import AlloError
 from server.config import Config, load
 from server.house import House
 from server.observe import log as logs
@@ -75,7 +74,7 @@ async def _serve(config: Config) -> None:
     finally:
         log.info("stopping", calls=len(house.sessions))
         opening.cancel()
-        with contextlib.suppress(asyncio.CancelledError, AlloError, ConfigError):
-            await opening
+        stopped.cancel()
+        await asyncio.gather(opening, stopped, return_exceptions=True)
         await house.close()
         await runner.cleanup()

@@ -10,6 +10,13 @@ from typing import TypeVar
 import structlog
 
 from pipelines.errors import ModelError
+from pipelines.events import Event
+
+Deliver = Callable[[Event], None]
+"""Takes an answer to its call, on the event loop."""
+
+Observe = Callable[[str, float], None]
+"""Takes a measurement (name, value), on the event loop."""
 
 T = TypeVar("T")
 _PATIENCE_S = 5.0
@@ -18,8 +25,7 @@ log = structlog.get_logger()
 
 
 class ModelThread:
-    """All bookkeeping stays on the event loop; the thread sees nothing but the job it is given, so workers need no
-    locks.
+    """All bookkeeping stays on the loop; the thread sees nothing but the job it is given, so workers need no locks.
 
     It is a daemon: a model that hangs in native code cannot be interrupted, and must not keep the process from ending.
     """
@@ -33,13 +39,11 @@ class ModelThread:
         self._thread.start()
 
     def run(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
-        """Run `job()` on the thread, after those given before; then `done(its result, or what it raised)` on the
-        loop."""
+        """Run `job()` on the thread, after earlier ones; then `done(its result, or what it raised)` on the loop."""
         self._jobs.put((job, done))
 
     async def aclose(self) -> None:
-        """End the thread once the job it is at returns; one that takes longer than five seconds is left to the
-        process's end."""
+        """End the thread when its job returns; a job that takes over five seconds more is left to the process's end."""
         self._jobs.put(None)
         await asyncio.wait([self._ended], timeout=_PATIENCE_S)
         if self._ended.done():

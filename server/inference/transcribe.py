@@ -9,16 +9,13 @@ again.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 
 from pipelines.actions import Transcribe
 from pipelines.events import Event, ModelFailed, TranscriptReady
 from pipelines.models.ports import Audio, SpeechToText, Transcript
-from server.inference.thread import ModelThread, reason
-
-Deliver = Callable[[Event], None]
-Observe = Callable[[str, float], None]
+from server.inference.thread import Deliver, ModelThread, Observe, reason
 
 _FALLBACK_ATTEMPT = 2
 
@@ -174,7 +171,7 @@ class _Lane:
     def _done(self, request: _Request, started: float, outcome: Transcript | Exception) -> None:
         self._observe("stt_run_s", time.monotonic() - started)
         request.timer.cancel()
-        self._running, self._hung = None, False
+        self._running = None
         self._next()
         if isinstance(outcome, Exception):
             request.fail(reason(outcome))

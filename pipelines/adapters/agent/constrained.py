@@ -70,7 +70,9 @@ class ConstrainedModel(Model):
                         number += 1
                         yield ResponseOutputItemAddedEvent(
                             type="response.output_item.added",
-                            item=ResponseFunctionToolCall(type="function_call", call_id=item_id, name=name, arguments=""),
+                            item=ResponseFunctionToolCall(
+                                type="function_call", call_id=item_id, name=name, arguments=""
+                            ),
                             output_index=0,
                             sequence_number=number,
                         )

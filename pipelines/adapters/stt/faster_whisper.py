@@ -39,43 +39,36 @@ class FasterWhisper:
         missing = [name for name in _FILES if not (folder / name).is_file()]
         if missing:
             raise ModelError(f"{', '.join(missing)} missing in {folder}: run `allo models pull`.")
+        self._beam = beam
+        self._tokenizers: dict[str, Tokenizer] = {}
         try:
             self._whisper = WhisperModel(
                 str(folder), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
             )
+            self._model = self._whisper.model
+            # The first run allocates, and takes twice as long as the next: not while a caller waits.
+            self._transcribe(np.zeros(SAMPLE_RATE, np.float32), self._whisper.supported_languages[:1], True, "")
         except Exception as error:  # CTranslate2 and tokenizers raise bare RuntimeError and Exception
             raise ModelError(f"No Whisper model can be loaded from {folder}: run `allo models pull`.") from error
-        self._model = self._whisper.model
-        self._beam = beam
-        self._tokenizers: dict[str, Tokenizer] = {}
-        # The first run allocates for twice the time of the next: not while a caller waits.
-        self._transcribe(np.zeros(SAMPLE_RATE, np.float32), self._whisper.supported_languages[:1], True, "")
 
-    def transcribe(
-        self, audio: Audio, *, languages: Sequence[str], final: bool, hot_words: str = ""
-    ) -> Transcript:
-        """Words in up to 30 s of audio. A partial is quicker and rougher than a final, and "" when it cannot be
-        trusted.
+    def transcribe(self, audio: Audio, *, languages: Sequence[str], final: bool, hot_words: str = "") -> Transcript:
+        """Words in up to 30 s of audio. A partial is quicker and rougher than a final, and "" if it cannot be trusted.
 
-        `languages`: ISO 639-1 codes. `p_language` is the likelihood among those given. `hot_words`: names and terms to
-        expect, as text (about 150 words are taken). Raises ModelError, also for a language that the model does not
-        know.
+        `languages`: ISO 639-1 codes; those that the model does not know are left out. `p_language` is the likelihood
+        among the others. `hot_words`: names and terms to expect, as text (about 150 words are taken). Raises ModelError,
+        also when the model knows none of the languages.
         """
-        self._check(audio, languages)
-        if audio.size < _MIN_SAMPLES:
-            return Transcript("", languages[0])
-        try:
-            return self._transcribe(audio, languages, final, hot_words)
-        except (RuntimeError, ValueError) as error:
-            raise ModelError("Whisper failed.") from error
-
-    def _check(self, audio: Audio, languages: Sequence[str]) -> None:
         if audio.size > _MAX_SAMPLES:
             raise ModelError(f"Whisper takes at most 30 s at once, not {audio.size / SAMPLE_RATE:.1f} s.")
-        unknown = set(languages) - set(self._whisper.supported_languages)
-        if unknown or not languages:
-            raise ModelError(f"This Whisper model does not know the language {', '.join(sorted(unknown)) or '(none
-            given)'}.")
+        known = [language for language in languages if language in self._whisper.supported_languages]
+        if not known:
+            raise ModelError(f"This Whisper model knows none of the languages asked for ({', '.join(languages)}).")
+        if audio.size < _MIN_SAMPLES:
+            return Transcript("", known[0])
+        try:
+            return self._transcribe(audio, known, final, hot_words)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError("Whisper failed.") from error
 
     def _transcribe(self, audio: Audio, languages: Sequence[str], final: bool, hot_words: str) -> Transcript:
         features = self._whisper.feature_extractor(audio)[:, : context.FULL]

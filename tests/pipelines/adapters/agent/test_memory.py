@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,7 +123,7 @@ def test_every_call_has_its_output_and_the_whole_is_bounded(steps: list[tuple[st
             assert output["call_id"] == item["call_id"]  # type: ignore[typeddict-item]
             assert output["output"] in (UNFINISHED, "out")  # type: ignore[typeddict-item]
     roles = [item.get("role") for item in items]
-    assert not any(a == b == "user" for a, b in zip(roles, roles[1:], strict=False))
+    assert not any(a == b == "user" for a, b in pairwise(roles))
 
 
 def test_the_oldest_turns_go_first_and_many_at_once() -> None:
@@ -134,6 +136,4 @@ def test_the_oldest_turns_go_first_and_many_at_once() -> None:
     kept = [item["content"] for item in memory.items() if item.get("role") == "user"]  # type: ignore[typeddict-item]
     assert kept[-1].startswith("39 ")
     assert max(lengths) <= 22
-    assert (
-        sum(b < a for a, b in zip(lengths, lengths[1:], strict=False)) <= 9
-    )  # cuts, each of which costs a cached prefix
+    assert sum(b < a for a, b in pairwise(lengths)) <= 9  # cuts, each of which costs a cached prefix
