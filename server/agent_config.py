@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, f
 
 from server import phrases
 from server.examples.clinic import texts
-from server.reference import Text, shaped
+from server.reference import Secret, Text, shaped
 
 Language = Annotated[str, shaped(r"[a-z]{2}", "a language is two letters of ISO 639-1, such as en")]
 HttpUrl = Annotated[str, shaped(r"https?://[^\s/]+\S*", "an address begins with http:// or https://")]
@@ -46,14 +46,14 @@ class TtsSettings(Section):
 
 class HttpTool(Section):
     """An HTTP endpoint as a tool. `parameters`: JSON schema of the arguments, an object; they go as query (GET,
-    DELETE) or JSON body."""
+    DELETE) or JSON body. `headers`: their values are secrets, "env:NAME" or "file:..."."""
 
     name: ToolName
     description: str = Field(min_length=1)
     url: HttpUrl
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     parameters: dict[str, JsonValue] = {"type": "object", "properties": {}}
-    timeout_s: Seconds = 8.0
+    headers: dict[str, Secret] = {}
 
     @field_validator("parameters")
     @classmethod
@@ -64,11 +64,14 @@ class HttpTool(Section):
 
 
 class McpServer(Section):
-    """A server of the Model Context Protocol: reached at `url`, or started with `command`."""
+    """A server of the Model Context Protocol: reached at `url`, or started with `command`. `tools`: those the agent may
+    use, none for all."""
 
     name: str = Field(min_length=1)
     url: HttpUrl | None = None
     command: list[str] = []
+    headers: dict[str, Secret] = {}
+    tools: list[str] = []
 
     @model_validator(mode="after")
     def _one_way(self) -> "McpServer":

@@ -11,7 +11,10 @@ from pipelines.adapters.agent.engine import EmbeddedEngine
 from pipelines.adapters.agent.factory import AgentFactory, Endpoint
 from pipelines.adapters.agent.openai_agents import AgentLimits
 from pipelines.models.ports import Agent
+from server import agent_config as config
 from server.config import AgentConfig, Config, LlmSettings
+from server.tools.http import HttpTool
+from server.tools.mcp import McpServer
 from server.tools.toolbox import Toolbox
 
 
@@ -24,24 +27,24 @@ class Agents:
         self._factories: dict[str, AgentFactory] = {}
 
     @classmethod
-    async def open(cls, config: Config, progress: Callable[[str], None]) -> "Agents":
+    async def open(cls, settings: Config, progress: Callable[[str], None]) -> "Agents":
         agents = cls()
         try:
-            for agent in config.agents:
+            for agent in settings.agents:
                 if agent.kind == "llm":
-                    await agents._add(config, agent, progress)
+                    await agents._add(settings, agent, progress)
         except BaseException:
             await agents.close()
             raise
         return agents
 
-    async def _add(self, config: Config, agent: AgentConfig, progress: Callable[[str], None]) -> None:
-        llm = await self._llm(config, config.models.llm, progress)
-        fallback = config.models.llm_fallback and await self._llm(config, config.models.llm_fallback, progress)
+    async def _add(self, settings: Config, agent: AgentConfig, progress: Callable[[str], None]) -> None:
+        llm = await self._llm(settings, settings.models.llm, progress)
+        fallback = settings.models.llm_fallback and await self._llm(settings, settings.models.llm_fallback, progress)
         toolbox = await Toolbox.open(
             agent.tools,
-            http=agent.http_tools,
-            mcp=agent.mcp_servers,
+            http=[_http_tool(tool) for tool in agent.http_tools],
+            mcp=[_mcp_server(server) for server in agent.mcp_servers],
             transfer_number=agent.transfer_number,
             data=data_dir(),
             today=datetime.now().date(),
@@ -54,22 +57,22 @@ class Agents:
             examples=toolbox.examples,
             tools=toolbox.tools,
             fallback=fallback or None,
-            limits=AgentLimits(tool_s=agent.tool_timeout_s, model_s=config.models.llm.timeout_s),
-            temperature=config.models.llm.temperature,
+            limits=AgentLimits(tool_s=agent.tool_timeout_s, model_s=settings.models.llm.timeout_s),
+            temperature=settings.models.llm.temperature,
         )
         progress(f"prompt of {agent.name}")
         await factory.warm(agent.languages, datetime.now())
         self._factories[agent.name] = factory
 
     async def _llm(
-        self, config: Config, llm: LlmSettings, progress: Callable[[str], None]
+        self, settings: Config, llm: LlmSettings, progress: Callable[[str], None]
     ) -> EmbeddedEngine | Endpoint:
         if llm.kind == "openai":
             key = llm.api_key.get_secret_value() if llm.api_key else ""
             return Endpoint(base_url=llm.base_url or "", model=llm.model, api_key=key)
         if llm.model not in self._engines:
             progress(llm.model)
-            path = await asyncio.to_thread(config.store().path, llm.model)
+            path = await asyncio.to_thread(settings.store().path, llm.model)
             self._engines[llm.model] = await EmbeddedEngine.start(path / "model.gguf", threads=llm.threads)
         return self._engines[llm.model]
 
@@ -85,6 +88,22 @@ class Agents:
             await factory.close()
         for engine in self._engines.values():
             await engine.close()
+
+
+def _http_tool(tool: config.HttpTool) -> HttpTool:
+    return HttpTool(
+        tool.name,
+        tool.description,
+        tool.url,
+        tool.method,
+        tool.parameters,
+        {k: v.get_secret_value() for k, v in tool.headers.items()},
+    )
+
+
+def _mcp_server(server: config.McpServer) -> McpServer:
+    headers = {k: v.get_secret_value() for k, v in server.headers.items()}
+    return McpServer(server.name, server.url or "", server.command, headers, tools=server.tools)
 
 
 def data_dir() -> Path:

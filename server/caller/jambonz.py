@@ -1,53 +1,65 @@
-"""jambonz as the server meets it: call control over its websocket or its HTTP webhook, and the `listen` verb's audio
-websocket.
+"""jambonz as the server meets it: the audio websocket of the `listen` verb, its buffer, marks and kills.
 
-https://docs.jambonz.org/reference/websocket-api/call-control/overview; limits and quirks as in mod_audio_fork
-(lws_glue.cpp).
+Limits and quirks as in mod_audio_fork (lws_glue.cpp); the verb as in jambonz/schema (listen.schema.json).
 """
 
 import asyncio
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 from websockets.headers import build_authorization_basic
 from websockets.typing import Subprotocol
 
 from server.caller.ear import Ear, Pcm
+from server.caller.jambonz_control import Application, ControlSocket, Verbs, Webhook
 from server.caller.line import PTIME_MS, CallRefused, Line
 from server.caller.mouth import Mouth, line_noise
 
 MAX_MARKS = 30
-_TIMEOUT_S = 20.0
+
+
+class Listen(msgspec.Struct, frozen=True, rename="camel"):
+    """The `listen` (or `stream`) verb, as far as it matters here. `after`: the verbs behind it."""
+
+    url: str
+    sample_rate: int = 8_000
+    bidirectional_audio: dict[str, Any] = {}
+    pass_dtmf: bool = False
+    metadata: dict[str, Any] = {}
+    ws_auth: dict[str, str] = {}
+    action_hook: str = ""
+    after: tuple[dict[str, Any], ...] = ()
+
+
+def parse_verbs(verbs: Verbs) -> Listen:
+    """The two-way `listen` among the verbs. Raises `CallRefused` when there is none."""
+    at = next((i for i, verb in enumerate(verbs) if verb.get("verb") in ("listen", "stream")), None)
+    if at is None:
+        raise CallRefused(f"the server does not listen to the call: its verbs are {[v.get('verb') for v in verbs]}")
+    listen = msgspec.convert(verbs[at] | {"after": verbs[at + 1 :]}, Listen)
+    back = listen.bidirectional_audio
+    if not back.get("streaming") or not back.get("sampleRate"):
+        raise CallRefused("`bidirectionalAudio` lacks streaming or sampleRate: jambonz would drop the agent's audio")
+    return listen
 
 
 class JambonzLine(Line):
-    """A call through jambonz: linear PCM at the rates that the server's `listen` verb asks for. Open one with
-    `dial`."""
+    """A call through jambonz: linear PCM at the rates that the server asks for. Open one with `dial`."""
 
-    def __init__(
-        self,
-        socket: ClientConnection,
-        control: ClientConnection | None,
-        verbs: Sequence[dict],
-        call_sid: str,
-        ear: Ear,
-        mouth: Mouth,
-        passes_digits: bool,
-    ) -> None:
-        super().__init__(socket, call_sid, ear, mouth)
-        self.commands: list[dict] = []
-        """What the server asked for over the control socket, in order."""
-        self._control, self._after = control, list(verbs)
+    def __init__(self, socket: ClientConnection, application: Application, listen: Listen, call_sid: str, mouth: Mouth):
+        super().__init__(socket, call_sid, Ear(listen.bidirectional_audio["sampleRate"]), mouth)
+        self.commands: list[dict[str, Any]] = []
+        """What the server ordered over the control socket, in order."""
+        self.verbs_after: Verbs = list(listen.after)
+        """What jambonz goes on with once the audio is over."""
+        self._application, self._listen_verb = application, listen
         self._odd = b""
-        self._passes_digits = passes_digits
-        self._commands = asyncio.create_task(self._obey()) if control else None
+        self._redirected = False
 
     @classmethod
     async def dial(
@@ -56,113 +68,49 @@ class JambonzLine(Line):
         *,
         caller: str,
         called: str,
-        secret: tuple[str, str] | None = None,
+        basic: tuple[str, str] | None = None,
+        webhook_secret: str = "",
         noise_snr: float | None = None,
     ) -> "JambonzLine":
-        """Call the server at `hook` (ws, wss: control socket; http, https: webhook). `secret`: user and password of
-        HTTP basic auth.
+        """Call the server at `hook` (ws, wss: control socket; http, https: webhook). `basic`: user and password for the
+        control socket; `webhook_secret`: signs the webhook; `noise_snr`: line noise that many dB under the caller's
+        speech.
 
-        `noise_snr`: line noise that many dB under the caller's speech. Raises `CallRefused` when the server does not
-        listen to the call.
+        Raises `CallRefused` when the server does not listen to the call; OSError, aiohttp.ClientError or
+        WebSocketException when it cannot be reached.
         """
-        call_sid = secrets.token_hex(16)
-        session = {
-            "call_sid": call_sid,
-            "call_id": secrets.token_hex(8),
-            "direction": "inbound",
-            "from": caller,
-            "to": called,
-        }
-        session |= {
-            "account_sid": "acct",
-            "application_sid": "app",
-            "call_status": "trying",
-            "sip_status": 100,
-            "trace_id": secrets.token_hex(8),
-        }
-        control = None
+        call_sid, call_id = secrets.token_hex(16), secrets.token_hex(8)
+        session = {"call_sid": call_sid, "call_id": call_id, "direction": "inbound", "from": caller, "to": called}
+        session |= {"account_sid": "account", "application_sid": "application", "call_status": "trying"}
+        application: Application
         if hook.startswith("ws"):
-            control, verbs = await _new_session(hook, session, secret)
+            application = await ControlSocket.open(hook, call_sid, basic)
         else:
-            verbs = await _post(hook, session, secret)
+            application = Webhook(hook, webhook_secret)
         try:
-            at = next((i for i, verb in enumerate(verbs) if verb.get("verb") in ("listen", "stream")), None)
-            if at is None:
-                raise CallRefused(
-                    f"the server does not listen to the call: its verbs are {[verb.get('verb') for verb in verbs]}"
-                )
-            line = await cls._open_audio(hook, session, verbs[at], verbs[at + 1 :], control, noise_snr)
+            listen = parse_verbs(await application.ask("session:new", session))
+            socket = await _open(urljoin(hook, listen.url).replace("http", "ws", 1), listen.ws_auth)
         except BaseException:
-            if control:
-                await control.close()
+            await application.close()
             raise
-        return line
-
-    @classmethod
-    async def _open_audio(
-        cls,
-        hook: str,
-        session: dict,
-        listen: dict,
-        after: Sequence[dict],
-        control: ClientConnection | None,
-        noise_snr: float | None,
-    ) -> "JambonzLine":
-        url = urljoin(hook, listen["url"]).replace("http", "ws", 1)
-        auth = listen.get("wsAuth")
-        headers = {"Authorization": build_authorization_basic(auth["username"], auth["password"])} if auth else {}
-        socket = await connect(
-            url,
-            subprotocols=[Subprotocol("audio.jambonz.org")],
-            additional_headers=headers,
-            compression=None,
-            max_size=None,
-            proxy=None,
-        )
-        rate = listen.get("sampleRate", 8_000)
-        back = listen.get("bidirectionalAudio", {})
-        if not back.get("streaming") or not back.get("sampleRate"):
-            raise CallRefused(
-                "bidirectionalAudio lacks streaming or sampleRate: jambonz would drop the agent's audio without a word"
-            )
-        noise = None if noise_snr is None else line_noise(rate, noise_snr)
-        line = cls(
-            socket,
-            control,
-            after,
-            session["call_sid"],
-            Ear(back["sampleRate"]),
-            Mouth(rate, PTIME_MS, noise),
-            bool(listen.get("passDtmf")),
-        )
-        first = {
-            "callSid": session["call_sid"],
-            "callId": session["call_id"],
-            "from": session["from"],
-            "to": session["to"],
-        }
-        first |= {
-            "direction": "inbound",
-            "accountSid": "acct",
-            "applicationSid": "app",
-            "sampleRate": rate,
-            "mixType": "mono",
-        }
-        await socket.send(msgspec.json.encode(first | listen.get("metadata", {})).decode())
+        noise = None if noise_snr is None else line_noise(listen.sample_rate, noise_snr)
+        line = cls(socket, application, listen, call_sid, Mouth(listen.sample_rate, PTIME_MS, noise))
+        first = {"callSid": call_sid, "callId": call_id, "direction": "inbound", "from": caller, "to": called}
+        first |= {"sampleRate": listen.sample_rate, "mixType": "mono"} | listen.metadata
+        await socket.send(_json(first))
         line._open()
+        application.obey(line._obey)
         return line
 
     def press(self, digit: str) -> None:
-        if self._passes_digits:
-            self._send(msgspec.json.encode({"event": "dtmf", "dtmf": digit, "duration": "1600"}).decode())
+        if self._listen_verb.pass_dtmf:
+            self._send(_json({"event": "dtmf", "dtmf": digit, "duration": "1600"}))
 
     def _audio(self, pcm: Pcm) -> bytes:
         return pcm.astype("<i2").tobytes()
 
     def _mark(self, name: str, cleared: bool) -> str:
-        return msgspec.json.encode(
-            {"type": "mark", "data": {"name": name, "event": "cleared" if cleared else "playout"}}
-        ).decode()
+        return _json({"type": "mark", "data": {"name": name, "event": "cleared" if cleared else "playout"}})
 
     def _receive(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
@@ -187,69 +135,38 @@ class JambonzLine(Line):
             case other:
                 raise ValueError(f"a streaming listen takes no {other!r}")
 
-    async def _obey(self) -> None:
-        """Read the control socket: keep every command, and end the call when one says so."""
-        assert self._control is not None
-        with suppress(ConnectionClosed):
-            async for message in self._control:
-                command = msgspec.json.decode(message)
-                self.commands.append(command)
-                verbs = command.get("data") or []
-                if command.get("command") == "redirect" and isinstance(verbs, list):
-                    self._after = verbs
-                    await self._socket.close()
+    def _obey(self, command: dict[str, Any]) -> None:
+        """An order of the server's: a redirect ends what runs and goes on with its verbs."""
+        self.commands.append(command)
+        if command.get("command") == "redirect":
+            self.verbs_after, self._redirected = command.get("data") or [], True
+            self._tasks.append(asyncio.create_task(self._socket.close()))
 
     async def _leave(self) -> None:
-        await self._status("completed")
         await self._socket.close()
 
     async def _ended(self) -> None:
-        if self._control is None:
-            return
-        if not self.left:
-            await self._status("completed")
-        assert self._commands is not None
-        self._commands.cancel()
-        await self._control.close()
-
-    async def _status(self, status: str) -> None:
-        if self._control is not None:
-            message = {"type": "call:status", "msgid": secrets.token_hex(8), "call_sid": self.call_id}
-            message["data"] = {"call_sid": self.call_id, "call_status": status, "sip_status": 200}
-            with suppress(ConnectionClosed):
-                await self._control.send(msgspec.json.encode(message).decode())
-
-    @property
-    def verbs_after(self) -> list[dict]:
-        """The verbs that jambonz goes on with once the audio has ended."""
-        return self._after
+        listen = self._listen_verb
+        try:
+            if not self.left and not self._redirected and listen.action_hook:
+                data = {"call_sid": self.call_id, "call_status": "in-progress"}
+                self.verbs_after = await self._application.ask("verb:hook", data, listen.action_hook) or list(
+                    listen.after
+                )
+            await self._application.tell("call:status", {"call_sid": self.call_id, "call_status": "completed"})
+        except (CallRefused, aiohttp.ClientError, TimeoutError) as error:
+            self.complaints.append(f"action hook: {error}")
+        finally:
+            await self._application.close()
 
 
-async def _new_session(url: str, session: dict, secret: tuple[str, str] | None) -> tuple[ClientConnection, list[dict]]:
-    headers = {"Authorization": build_authorization_basic(*secret)} if secret else {}
-    control = await connect(
-        url, subprotocols=[Subprotocol("ws.jambonz.org")], additional_headers=headers, compression=None, proxy=None
+async def _open(url: str, auth: dict[str, str]) -> ClientConnection:
+    headers = {"Authorization": build_authorization_basic(auth["username"], auth["password"])} if auth else {}
+    protocol = Subprotocol("audio.jambonz.org")
+    return await connect(
+        url, subprotocols=[protocol], additional_headers=headers, compression=None, max_size=None, proxy=None
     )
-    msgid = secrets.token_hex(8)
-    message = {"type": "session:new", "msgid": msgid, "call_sid": session["call_sid"], "b3": "0", "data": session}
-    try:
-        await control.send(msgspec.json.encode(message).decode())
-        async with asyncio.timeout(_TIMEOUT_S):
-            while True:
-                answer = msgspec.json.decode(await control.recv())
-                if answer.get("type") == "ack" and answer.get("msgid") == msgid:
-                    return control, answer.get("data") or []
-    except (ConnectionClosed, TimeoutError) as error:
-        await control.close()
-        raise CallRefused("the server did not acknowledge the new session") from error
 
 
-async def _post(url: str, session: dict, secret: tuple[str, str] | None) -> list[dict]:
-    auth = aiohttp.BasicAuth(*secret) if secret else None
-    async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as http,
-        http.post(url, json=session, auth=auth) as response,
-    ):
-        if response.status != 200:
-            raise CallRefused(f"the jambonz webhook answered {response.status}")
-        return await response.json()
+def _json(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()

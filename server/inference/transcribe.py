@@ -171,7 +171,7 @@ class _Lane:
     def _done(self, request: _Request, started: float, outcome: Transcript | Exception) -> None:
         self._observe("stt_run_s", time.monotonic() - started)
         request.timer.cancel()
-        self._running = None
+        self._running, self._hung = None, False
         self._next()
         if isinstance(outcome, Exception):
             request.fail(reason(outcome))

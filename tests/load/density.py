@@ -121,7 +121,11 @@ async def _steps(options: argparse.Namespace, console: Console, script: Script, 
     rows = []
     try:
         for calls in options.steps:
-            rows.append(await step(generator, script, url, pid, calls, options.seconds, idle))
+            try:
+                rows.append(await step(generator, script, url, pid, calls, options.seconds, idle))
+            except (TimeoutError, OSError, aiohttp.ClientError) as error:
+                console.print(f"{calls} calls: a call was not taken: {type(error).__name__}")
+                break
             console.print(f"{calls} calls: 95th percentile of lag {rows[-1]['lag_p95_ms']} ms, lost {rows[-1]['lost']}")
     finally:
         generator.stop()
@@ -157,6 +161,8 @@ def main() -> int:
     os.sched_setaffinity(0, {options.own_cpu})
     console = Console(stderr=True)
     rows = uvloop.run(run(options, console))
+    if not rows:
+        return 1
     if options.json:
         print(json.dumps(rows, indent=2))
     else:

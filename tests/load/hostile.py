@@ -219,7 +219,7 @@ async def _attacks(http: aiohttp.ClientSession, url: str, table: Table, *, quick
             await attack.act(http, url)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failures.append(f"{attack.name}: {type(error).__name__}: {error}")
-        await asyncio.sleep(0.7)  # for the healthy call's frames, and for the end of the bad one
+        await asyncio.sleep(0.4)  # for the healthy call's frames, and for the end of the bad one
         after = await gauges(url)
         lost = (healthy.sent - sent) - (healthy.returned - returned)
         lag = float(np.percentile(np.array(healthy.trips) - min(healthy.trips), 95)) if healthy.trips else float("inf")

@@ -1,18 +1,24 @@
 """The simulated jambonz against a server of a few lines."""
 
 import asyncio
+import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from websockets.asyncio.server import ServerConnection, serve
 
 from server.caller.jambonz import JambonzLine
 from server.caller.line import CallRefused
 
 RATE = 16_000
+
+
+AFTER = [{"verb": "dial", "target": [{"type": "phone", "number": "+15550199"}]}]
 
 
 class FakeApplication:
@@ -30,6 +36,8 @@ class FakeApplication:
         async for message in socket:
             if socket.subprotocol == "ws.jambonz.org":
                 self.control.append(json.loads(message))
+                if self.control[-1]["type"] == "verb:hook":
+                    await socket.send(json.dumps({"type": "ack", "msgid": self.control[-1]["msgid"], "data": AFTER}))
                 if self.control[-1]["type"] == "session:new":
                     await socket.send(
                         json.dumps({"type": "ack", "msgid": self.control[-1]["msgid"], "data": self.verbs})
@@ -124,3 +132,30 @@ async def test_a_call_without_two_way_audio_is_refused(verbs: list[dict]) -> Non
     async with application.serve() as url:
         with pytest.raises(CallRefused):
             await JambonzLine.dial(url, caller="", called="")
+
+
+async def test_the_action_hook_says_what_comes_after_a_disconnect() -> None:
+    async with call(listen(actionHook="/jambonz/after")) as (application, line):
+        await application.sockets["audio.jambonz.org"].send('{"type":"disconnect"}')
+        assert await line.wait_ended(5)
+    assert [message["type"] for message in application.control] == ["session:new", "verb:hook", "call:status"]
+    assert application.control[1]["hook"] == "/jambonz/after"
+    assert line.verbs_after == AFTER
+
+
+async def test_the_webhook_is_signed() -> None:
+    requests = []
+
+    async def voice(request: web.Request) -> web.Response:
+        requests.append((request.headers["Jambonz-Signature"], await request.read()))
+        return web.json_response([])
+
+    app = web.Application()
+    app.add_routes([web.post("/jambonz/voice", voice)])
+    async with TestServer(app) as server:
+        url = str(server.make_url("/jambonz/voice"))
+        with pytest.raises(CallRefused, match="does not listen"):
+            await JambonzLine.dial(url, caller="", called="", webhook_secret="s3")
+    (signature, body), *_ = requests
+    at, _, digest = signature.removeprefix("t=").partition(",v1=")
+    assert digest == hmac.new(b"s3", f"{at}.".encode() + body, "sha256").hexdigest()
