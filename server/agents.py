@@ -17,6 +17,10 @@ from server.tools.http import HttpTool
 from server.tools.mcp import McpServer
 from server.tools.toolbox import Toolbox
 
+_THREADS_PER_SLOT = 4
+"""Below this many threads one slot serves all calls in turn: a second one would halve both, and a request that lands on a slot
+without the prompt's prefix computes all of it again (8 s for 600 tokens on two cores)."""
+
 
 class Agents:
     """Opened with `await Agents.open(config, progress)`."""
@@ -73,7 +77,9 @@ class Agents:
         if llm.model not in self._engines:
             progress(llm.model)
             path = await asyncio.to_thread(settings.store().path, llm.model)
-            self._engines[llm.model] = await EmbeddedEngine.start(path / "model.gguf", threads=llm.threads)
+            self._engines[llm.model] = await EmbeddedEngine.start(
+                path / "model.gguf", threads=llm.threads, slots=max(1, llm.threads // _THREADS_PER_SLOT)
+            )
         return self._engines[llm.model]
 
     def of(self, agent: AgentConfig, started: ev.CallStarted) -> Agent:

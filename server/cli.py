@@ -1,5 +1,6 @@
 """The `allo` command. Each subcommand lives beside what it commands; imports of models stay inside the commands that need them."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,9 @@ import typer
 from rich.console import Console
 
 from pipelines.errors import AlloError
+
+# Our matrices are small: BLAS threads only cost time, and the cores belong to the models. Must be set before numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="allo",

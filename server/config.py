@@ -125,7 +125,7 @@ class SttSettings(Section):
     kind: str = "faster-whisper"
     model: str = _WHISPER
     threads: Threads = 2
-    beam: int = Field(1, ge=1, le=10)
+    beam: int = Field(5, ge=1, le=10)
     fallback: str | None = None
     timeout_s: Seconds = 10.0
 

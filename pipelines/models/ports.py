@@ -26,7 +26,9 @@ class VoiceActivity(Protocol):
         """State of a call that has heard nothing."""
         ...
 
-    def analyze(self, windows: Sequence[Audio], states: Sequence[NDArray[np.float32]]) -> tuple[list[float], list[NDArray[np.float32]]]:
+    def analyze(
+        self, windows: Sequence[Audio], states: Sequence[NDArray[np.float32]]
+    ) -> tuple[list[float], list[NDArray[np.float32]]]:
         """One window of each of n calls, with their states: (probabilities of speech 0..1, new states)."""
         ...
 

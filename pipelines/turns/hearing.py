@@ -97,6 +97,7 @@ class Hearing:
     def pause(self, last: int, said_at: int, end: int) -> list[Action]:
         """Speech stopped at media sample `last`, said at call time `said_at`; audio up to `end` is there."""
         self.speaking = False
+        self._partial = -1  # the final replaces it, answered or not
         self.ended_at = said_at
         segment = self._segments[-1]
         segment.last = max(min(last + _TAIL, end), segment.first + 1)

@@ -1,9 +1,9 @@
 """Voice activity for all calls: one model, one thread, windows of many calls in one run.
 
-A window's way: `VoiceStream.analyze` queues it (on the event loop, no waiting); when many calls are
-open, batches start 8 ms apart, since a batch of thirty windows costs 40 % of thirty runs; the batch runs on the thread; all
-its answers come back to the loop in one step. A batch holds at most one window of a call, because the model's state
-after it is needed for the next.
+A window's way: `VoiceStream.analyze` queues it (on the event loop, no waiting); when many calls are open, batches start
+8 ms apart, since a batch of thirty windows costs 40 % of thirty runs; the batch runs on the thread; all its answers
+come back to the loop in one step. A batch holds at most one window of a call, because the model's state after it is
+needed for the next.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class VoiceWorker:
     and of "vad_dropped" and "vad_failed" (windows)."""
 
     def __init__(self, vad: VoiceActivity, denoiser: Denoiser | None = None, *, observe: Observe) -> None:
-        """`denoiser` cleans what the model hears, which is then `denoiser.delay` samples late: pre-roll must cover it."""
+        """`denoiser` cleans what the model hears, which is then `denoiser.delay` samples late; pre-roll covers it."""
         self._vad, self._denoiser, self._observe = vad, denoiser, observe
         self._loop = asyncio.get_running_loop()
         self._thread = ModelThread("vad")

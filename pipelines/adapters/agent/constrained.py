@@ -65,7 +65,7 @@ class ConstrainedModel(Model):
                     yield ResponseCreatedEvent(type="response.created", sequence_number=number, response=_response([]))
                 text += delta
                 if text[0] == "{":
-                    if not named and (name := call_name(text)):
+                    if not named and (name := call_name(text, [tool.name for tool in functions])):
                         named = True
                         number += 1
                         yield ResponseOutputItemAddedEvent(

@@ -17,7 +17,6 @@ MAX_STRING = 200
 # One line with nothing that only makes sense on a screen. What starts with a brace is a tool call: the first character
 # decides.
 _SPEECH = r"/[^{\s*#`\[<|_\-][^\n*#`\[\]{}<>|_]*/"
-_NAMED = re.compile(r'\{"([^"]+)":')
 _SPACING = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
@@ -51,10 +50,11 @@ def call_text(name: str, arguments: str) -> str:
     return f'{{"{name}": {arguments}}}'
 
 
-def call_name(text: str) -> str:
-    """The tool's name, once as much of a call has been written; "" before."""
-    match = _NAMED.match(text)
-    return match[1] if match else ""
+def call_name(text: str, names: Sequence[str]) -> str:
+    """Which of the declared tools a call that is being written is of, as soon as no other can be meant; "" before."""
+    written = text.removeprefix('{"').partition('"')
+    possible = [name for name in names if (name == written[0] if written[1] else name.startswith(written[0]))]
+    return possible[0] if len(possible) == 1 and len(text) > 2 else ""
 
 
 def read_call(text: str) -> tuple[str, str]:

@@ -3,23 +3,24 @@
 Whisper was trained on 30 s, but its encoder takes less, in proportionally less time. Given an utterance with nothing
 behind it, it loses words and repeats itself; with some silence behind it, it does not. Whisper base int8, telephone
 band (8 kHz mu-law), word error rate in % on 80 English prompts, 55 clips of read books, 40 sentences of learners of
-English and 100 French descriptions; ms of encoder + decoder for a prompt (median 2.4 s) on two idle cores:
+English and 100 French descriptions; ms of encoder + decoder for a prompt (2.4 s, median of 20) on two cores, the
+fastest of several runs:
 
     context        beam   prompts   books   learners   French      ms
-    30 s              1       6.6    12.5       37.2     38.2   396 + 69
+    30 s              1       6.6    12.5       37.2     38.2   389 + 65
     30 s              5       6.6    11.1       37.8     32.3   356 + 92
-    + 5 s             1       7.3    13.0       39.1     39.9    36 + 39   partials
-    + 5 s             5       8.2    14.5       35.5     34.6    37 + 58   says things twice
-    + 6 s             5       7.1    11.5       37.5     33.8    43 + 58
-    + 8 s             1       7.3    12.7       37.5     37.5    59 + 41
-    + 8 s             2       6.6    11.0       41.1     32.9    59 + 45
-    + 8 s             5       6.9     9.9       36.5     30.9    59 + 60
+    + 5 s             1       7.3    13.0       39.1     39.9    38 + 35   partials
+    + 5 s             5       8.2    14.5       35.5     34.6    38 + 50   says things twice
+    + 6 s             5       7.1    11.5       37.5     33.8    37 + 48
+    + 8 s             1       7.3    12.7       37.5     37.5    46 + 36
+    + 8 s             2       6.6    11.0       41.1     32.9    46 + 45
+    + 8 s             5       6.9     9.9       36.5     30.9    46 + 49
       second look     5       6.9     9.9       36.5     30.3              finals (1 in 39 looks twice)
-    + 10 s            5       7.1    10.7       35.9     32.3    74 + 60
+    + 10 s            5       7.1    10.7       35.9     32.3    60 + 51
 
 A ban on repeated n-grams (`no_repeat_ngram_size`) is not used: it cures loops that this margin does not have, and
-breaks what callers dictate ("five five five five"). Padding with the utterance's own minimum beats padding with zero
-features.
+breaks what callers dictate ("five five five five"). Padded with the utterance's own minimum instead of zero features,
+fewer answers are doubtful.
 """
 
 import zlib
@@ -33,7 +34,7 @@ FULL = 30 * FRAMES_PER_SECOND
 
 _FINAL_MARGIN = 8 * FRAMES_PER_SECOND
 _PARTIAL_MARGIN = 5 * FRAMES_PER_SECOND
-_TOKENS_PER_SECOND = 7  # fast speech has five
+_TOKENS_PER_SECOND = 7  # what the fastest of those clips has
 _TOKENS_SPARE = 10
 _MAX_COMPRESSION = 2.2
 _MIN_LOG_PROB = -1.0

@@ -55,8 +55,8 @@ class FasterWhisper:
         """Words in up to 30 s of audio. A partial is quicker and rougher than a final, and "" if it cannot be trusted.
 
         `languages`: ISO 639-1 codes; those that the model does not know are left out. `p_language` is the likelihood
-        among the others. `hot_words`: names and terms to expect, as text (about 150 words are taken). Raises ModelError,
-        also when the model knows none of the languages.
+        among the others. `hot_words`: names and terms to expect, as text (about 150 words are taken). Raises
+        ModelError, also when the model knows none of the languages.
         """
         if audio.size > _MAX_SAMPLES:
             raise ModelError(f"Whisper takes at most 30 s at once, not {audio.size / SAMPLE_RATE:.1f} s.")
