@@ -72,6 +72,7 @@ async def step(generator: Generator, script: Script, url: str, pid: int, calls: 
         del call.trips[:]
     generator.own.clear()
     due = sum(call.sent for call in generator.calls)
+    away = {id(call): call.sent - call.returned for call in generator.calls}  # on their way, or lost before
     before, began = cpu_seconds(pid), time.monotonic()
     await asyncio.sleep(seconds)
     took, cpu = time.monotonic() - began, cpu_seconds(pid) - before
@@ -80,7 +81,7 @@ async def step(generator: Generator, script: Script, url: str, pid: int, calls: 
     trips = [np.array(call.trips) for call in generator.calls]
     wanted = {id(call): call.sent for call in generator.calls}
     await asyncio.sleep(_GRACE_S)
-    lost = sum(max(wanted[id(call)] - call.returned, 0) for call in generator.calls)
+    lost = sum(max(wanted[id(call)] - call.returned - away[id(call)], 0) for call in generator.calls)
     lags = np.concatenate([trip - trip.min() for trip in trips if len(trip)])
     every = np.concatenate(trips)
     p50, p95, p99 = (float(lag) for lag in np.percentile(lags, (50, 95, 99)))

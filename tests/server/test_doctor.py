@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import socket
+import sys
 
 import pytest
 import typer
@@ -76,6 +77,7 @@ def test_a_package_without_its_data(monkeypatch, tmp_path):
     monkeypatch.setenv("ALLO_MODELS", str(tmp_path))
     (tmp_path / "piper").mkdir()
     (tmp_path / "piper" / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.delitem(sys.modules, "piper", raising=False)  # another test may have loaded the real one
     monkeypatch.syspath_prepend(tmp_path)
     assert any("no espeak-ng-data" in what for what in found(check(load(None)), "error"))
 
