@@ -5,13 +5,13 @@ import msgspec
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="action", tag=True, omit_defaults=True):
-    """Base of all actions."""
+    """Base of all actions. Those that come with every frame are not tracked by the garbage collector: they hold no containers."""
 
 
 # ---- to the models
 
 
-class AnalyzeWindow(Action):
+class AnalyzeWindow(Action, gc=False):
     """Run voice activity over media samples [first, last); answered by `WindowAnalyzed`."""
 
     first: int
@@ -68,13 +68,13 @@ class Remember(Action):
 # ---- to the carrier
 
 
-class SendMedia(Action):
+class SendMedia(Action, gc=False):
     """One frame of agent audio in the outbound format, to be sent now."""
 
     payload: bytes
 
 
-class SendMark(Action):
+class SendMark(Action, gc=False):
     """A position echo: the carrier returns `name` when all media before it was played."""
 
     name: str
@@ -105,14 +105,14 @@ class HangUp(Action):
 # ---- time
 
 
-class SetDeadline(Action):
+class SetDeadline(Action, gc=False):
     """Deliver `DeadlineReached(name)` at call time `at` (microseconds); replaces an earlier deadline of that name."""
 
     name: str
     at: int
 
 
-class CancelDeadline(Action):
+class CancelDeadline(Action, gc=False):
     """Forget the deadline `name`, if it is set."""
 
     name: str

@@ -27,7 +27,7 @@ class CallStarted(Event):
     called: str = ""
 
 
-class MediaReceived(Event):
+class MediaReceived(Event, gc=False):
     """One packet of caller audio, in the call's inbound format.
 
     `timestamp`: milliseconds since the stream's start as the carrier stamped it, or None on wires that have none
@@ -44,7 +44,7 @@ class DigitReceived(Event):
     digit: str
 
 
-class MarkReturned(Event):
+class MarkReturned(Event, gc=False):
     """The carrier played (or, with `cleared`, threw away) everything sent before our mark `name`."""
 
     name: str
@@ -61,7 +61,7 @@ class CallEnded(Event):
 # ---- from the models
 
 
-class WindowAnalyzed(Event):
+class WindowAnalyzed(Event, gc=False):
     """Voice activity of the window that starts at media sample `first`: probability of speech, 0 to 1."""
 
     first: int
@@ -159,7 +159,7 @@ class DigitsRequested(Event):
 # ---- time
 
 
-class DeadlineReached(Event):
+class DeadlineReached(Event, gc=False):
     """A deadline set by `SetDeadline` passed."""
 
     name: str

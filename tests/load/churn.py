@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -44,9 +45,11 @@ class Churn:
         self._silence = Script(TELEPHONE.silence(320))
         self._speech = Script(encode(load_clip("en_hours").pcm, Encoding.MULAW))
         self.reached = self.missed = 0
+        self._done = self._served = 0  # callers who have finished speaking, and requests before the first of them
 
     async def stage(self, name: str, calls: int) -> None:
         """`calls` calls, each dropped in the stage."""
+        self._done, self._served = 0, self._llm.looking if name == "tool" else self._llm.asked
         async with aiohttp.ClientSession() as http:
             await asyncio.gather(*(self._call(http, name, broken=bool(n % 2)) for n in range(calls)))
 
@@ -78,22 +81,24 @@ class Churn:
         await asyncio.sleep(1.5)
 
     async def _to_reply(self, call: RawCall) -> None:
-        asked = self._llm.asked
         await self._to_utterance(call)  # over the greeting: he interrupts it
-        call.script = self._silence
-        async with self._llm.begun:
-            await self._llm.begun.wait_for(lambda: self._llm.asked > asked)
+        await self._counted(call, lambda: self._llm.asked)
         call.media_seen.clear()
         await call.media_seen.wait()
         await asyncio.sleep(0.2)
 
     async def _to_tool(self, call: RawCall) -> None:
-        looking = self._llm.looking
         await self._to_utterance(call)
-        call.script = self._silence
-        async with self._llm.begun:
-            await self._llm.begun.wait_for(lambda: self._llm.looking > looking)
+        await self._counted(call, lambda: self._llm.looking)
         await asyncio.sleep(0.2)
+
+    async def _counted(self, call: RawCall, count: Callable[[], int]) -> None:
+        """The caller is done; wait until so many of his kind were served as are done. Who is whose cannot be told."""
+        call.script = self._silence
+        self._done += 1
+        wanted = self._done
+        async with self._llm.begun:
+            await self._llm.begun.wait_for(lambda: count() - self._served >= wanted)
 
 
 async def settled(url: str, before: dict[str, float] | None) -> dict[str, float]:
