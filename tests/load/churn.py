@@ -33,6 +33,7 @@ _TALKER, _TOOLER = "+15550101", "+15550102"
 _STAGES = {"greeting": _TALKER, "utterance": _TALKER, "reply": _TALKER, "tool": _TOOLER}
 _STAGE_LIMIT_S = 30.0
 _SETTLE_S = 20.0
+_TOOL_LIMIT_S = 8.0
 _COUNTED = ("allo_calls_active", "allo_tasks", "allo_threads", "process_open_fds")
 
 
@@ -136,6 +137,7 @@ async def run(options: argparse.Namespace, console: Console) -> list[str]:
                 churn = Churn(url, llm, generator, options.at_once)
                 for name in options.stages:
                     await churn.stage(name, max(2, options.at_once))
+                await asyncio.sleep(_TOOL_LIMIT_S)  # tools of calls that have gone may run to their limit
                 before = await settled(url, None)
                 memory = before["process_resident_memory_bytes"]
                 _row(table, "warm-up", churn, before)

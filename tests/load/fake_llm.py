@@ -99,7 +99,7 @@ languages = ["en"]
 name = "tooler"
 numbers = ["+15550102"]
 languages = ["en"]
-tool_timeout_s = 25
+tool_timeout_s = 8
 {extra}
 
 [[agents.http_tools]]
