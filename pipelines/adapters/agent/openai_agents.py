@@ -143,7 +143,7 @@ class OpenAIAgent:
                 prompt = self._prompt(language, model)
                 async with asyncio.timeout(self._limits.model_s):
                     await model.prefill(
-                        prompt.instructions, [*prompt.examples, *self._memory.items()], list(self._tools)
+                        prompt.instructions, self._input(prompt, model), list(self._tools)
                     )
             except (openai.OpenAIError, TimeoutError):
                 return
@@ -167,7 +167,7 @@ class OpenAIAgent:
         try:
             run = Runner.run_streamed(
                 agent,
-                [*prompt.examples, *self._memory.items()],
+                self._input(prompt, model),
                 context=context,
                 max_turns=limits.steps,
                 run_config=RunConfig(tracing_disabled=True, trace_include_sensitive_data=False),
@@ -189,6 +189,15 @@ class OpenAIAgent:
             raise ModelError(f"the agent's model failed: {_kind(error)}") from None
         finally:
             outbox.put_nowait(None)
+
+    def _input(self, prompt: Prompt, model: Model) -> list[TResponseInputItem]:
+        """The conversation for the model. A small one is not shown what the call said before the caller's first words: it parrots
+        the greeting, in the greeting's language, whatever language it is asked in."""
+        items = self._memory.items()
+        if isinstance(model, ConstrainedModel):
+            first = next((n for n, item in enumerate(items) if item.get("role") == "user"), len(items))
+            items = items[first:]
+        return [*prompt.examples, *items]
 
     async def _stop_prefill(self) -> None:
         if self._prefill is not None:
