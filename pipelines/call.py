@@ -38,6 +38,9 @@ __all__ = ["WINDOW", "Call", "CallSettings"]
 WINDOW = 512
 """Samples of an analysis window: 32 ms at 16 kHz, what Silero takes."""
 
+_SPOKEN_TOOLS = {"hang_up", "transfer_to_person", "send_digits"}
+"""The call's own tools: what they do is announced in words that come at once, and "let me look" before a goodbye is absurd."""
+
 _RECENT = ms_to_samples(96)  # speech this close to the end of what was analyzed is still going on
 _STARVED = 1 * SECOND  # no analysis for this long while the caller speaks: his audio, or the model, has stopped
 
@@ -369,6 +372,8 @@ class Call:
         if reply := self._current(event.reply):
             reply.token_at = reply.token_at or at
             reply.tool = event.tool
+            if event.tool in _SPOKEN_TOOLS:
+                return
             due = (reply.caller_end if reply.caller_end is not None else at) + self.settings.filler_after_us
             self._out.append(do.SetDeadline("filler", max(at, due)))
 

@@ -142,9 +142,7 @@ class OpenAIAgent:
             try:
                 prompt = self._prompt(language, model)
                 async with asyncio.timeout(self._limits.model_s):
-                    await model.prefill(
-                        prompt.instructions, self._input(prompt, model), list(self._tools)
-                    )
+                    await model.prefill(prompt.instructions, self._input(prompt, model), list(self._tools))
             except (openai.OpenAIError, TimeoutError):
                 return
 
