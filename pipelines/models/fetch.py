@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -225,11 +226,11 @@ class WheelShelf:
     def _arrived(self, wheel: str) -> int:
         """Bytes of the wheel so far: pip downloads next to where it delivers."""
         sizes = []
-        for path in self._place(wheel).rglob("*.whl"):
-            try:
-                sizes.append(path.stat().st_size)
-            except FileNotFoundError:
-                continue  # pip moved it since
+        for folder, _, names in os.walk(self._place(wheel)):  # passes over folders that pip removes meanwhile
+            for name in names:
+                if name.endswith(".whl"):
+                    with suppress(FileNotFoundError):  # pip moved it since
+                        sizes.append(os.stat(os.path.join(folder, name)).st_size)
         return max(sizes, default=0)
 
     def _why(self, wheel: str) -> Unavailable:
