@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
 from pipelines.models.store import Store
+from pipelines.turns.sentences import Chunker
 from server.config import AgentConfig, Config, SttSettings, TtsSettings
 from server.inference.listen import VoiceWorker
 from server.inference.speak import SpeakWorker
@@ -86,6 +87,9 @@ def recurring(agent: AgentConfig) -> list[tuple[str, str]]:
         phrases = phrases_of(agent, language)
         said = (phrases.greeting, phrases.prompt, phrases.goodbye, phrases.apology, *phrases.fillers)
         texts += [(text, language) for text in said]
+        # The agent says goodbye in a reply of its own, which is spoken in chunks.
+        chunker = Chunker(language)
+        texts += [(chunk, language) for chunk in (*chunker.push(phrases.goodbye), *chunker.finish())]
     return texts
 
 
