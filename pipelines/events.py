@@ -156,6 +156,13 @@ class DigitsRequested(Event):
     digits: str
 
 
+class DigitsExpected(Event):
+    """The agent asks the caller for keys: `length` of them, 0 when it does not know how many."""
+
+    reply: int
+    length: int = 0
+
+
 # ---- time
 
 
@@ -183,5 +190,6 @@ AnyEvent = (
     | HangUpRequested
     | TransferRequested
     | DigitsRequested
+    | DigitsExpected
     | DeadlineReached
 )

@@ -34,14 +34,20 @@ def _over(defaults: dict[str, Any]) -> BeforeValidator:
     return BeforeValidator(lambda given: {**defaults, **given} if isinstance(given, dict) else given)
 
 
-class TtsSettings(Section):
+class VoiceSettings(Section):
     """A voice. `kind`: the adapter; `model`: a name in the model store ("" for an adapter that carries its own);
     `voice`: one of the model's voices, where it has several; `speed`: 1 as trained, above it faster."""
 
-    kind: str = Field(min_length=1)
+    kind: Literal["piper", "kokoro"]
     model: str = ""
     voice: str = ""
     speed: float = Field(1.0, ge=0.5, le=2.0)
+
+
+class TtsSettings(VoiceSettings):
+    """How a language is spoken. `fallback`: the voice that takes over when this one fails twice at the same words."""
+
+    fallback: VoiceSettings | None = None
 
 
 class HttpTool(Section):
@@ -86,8 +92,8 @@ class AgentConfig(Section):
     `kind`: "llm", or "echo", a line test in which the caller hears himself; `analyze`: run voice activity in an echo
     call too. `numbers`: called numbers it answers (none: all that no other agent answers). `tools`: names of Allô's
     own, or "module:function". `instructions`: the text, or "file:prompt.txt", for all languages or by language. `greeting` ... `fillers`: what the call says without
-    asking the agent. `filler_ms`: silence after the caller's last word before a filler, once a tool was called. `silence_prompt_s`,
-    `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
+    asking the agent. `filler_ms`: silence after the caller's last word before a filler, once a tool was called. `keypad`: tools to
+    ask the caller for keys and to press some. `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
     name: str = Field(min_length=1)
@@ -110,6 +116,7 @@ class AgentConfig(Section):
     tool_timeout_s: Seconds = 8.0
     filler_ms: Milliseconds = 900
     transfer_number: str = ""
+    keypad: bool = False
     hot_words: list[str] = []
     max_call_s: Seconds = 600.0
     silence_prompt_s: Seconds = 8.0

@@ -9,8 +9,7 @@ from pathlib import Path
 from pipelines import events as ev
 from pipelines.adapters.agent.engine import EmbeddedEngine
 from pipelines.adapters.agent.factory import AgentFactory, Endpoint
-from pipelines.adapters.agent.openai_agents import AgentLimits
-from pipelines.models.ports import Agent
+from pipelines.adapters.agent.openai_agents import AgentLimits, OpenAIAgent
 from server import agent_config as config
 from server.config import AgentConfig, Config, LlmSettings
 from server.tools.http import HttpTool
@@ -25,14 +24,23 @@ without the prompt's prefix computes all of it again (8 s for 600 tokens on two 
 class Agents:
     """Opened with `await Agents.open(config, progress)`."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path, now: Callable[[], datetime]) -> None:
+        self._data, self._now = data, now
         self._engines: dict[str, EmbeddedEngine] = {}
         self._toolboxes: list[Toolbox] = []
         self._factories: dict[str, AgentFactory] = {}
 
     @classmethod
-    async def open(cls, settings: Config, progress: Callable[[str], None]) -> "Agents":
-        agents = cls()
+    async def open(
+        cls,
+        settings: Config,
+        progress: Callable[[str], None],
+        *,
+        data: Path | None = None,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> "Agents":
+        """`data`: where shipped tools keep their databases, None for `data_dir()`; `now`: local time."""
+        agents = cls(data or data_dir(), now)
         try:
             for agent in settings.agents:
                 if agent.kind == "llm":
@@ -50,8 +58,9 @@ class Agents:
             http=[_http_tool(tool) for tool in agent.http_tools],
             mcp=[_mcp_server(server) for server in agent.mcp_servers],
             transfer_number=agent.transfer_number,
-            data=data_dir(),
-            today=datetime.now().date(),
+            keypad=agent.keypad,
+            data=self._data,
+            today=self._now().date(),
             goodbye=agent.goodbye,
         )
         self._toolboxes.append(toolbox)
@@ -65,7 +74,7 @@ class Agents:
             temperature=settings.models.llm.temperature,
         )
         progress(f"prompt of {agent.name}")
-        await factory.warm(agent.languages, datetime.now())
+        await factory.warm(agent.languages, self._now())
         self._factories[agent.name] = factory
 
     async def _llm(
@@ -82,10 +91,10 @@ class Agents:
             )
         return self._engines[llm.model]
 
-    def of(self, agent: AgentConfig, started: ev.CallStarted) -> Agent:
+    def of(self, agent: AgentConfig, started: ev.CallStarted) -> OpenAIAgent:
         """The agent of a call that has just started."""
         factory = self._factories[agent.name]
-        return factory.open(started.call_id, started.caller, started.called, agent.languages[0], datetime.now())
+        return factory.open(started.call_id, started.caller, started.called, agent.languages[0], self._now())
 
     async def close(self) -> None:
         for toolbox in self._toolboxes:

@@ -3,7 +3,9 @@
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from server import auth
 from server.house import House
+from server.routes.door import Door
 from server.routes.jambonz import JambonzRoutes
 from server.routes.twilio import TwilioRoutes
 
@@ -11,7 +13,10 @@ _BODY_LIMIT = 64 * 1024
 
 
 def create_app(house: House) -> web.Application:
-    """All routes of one server."""
+    """All routes of one server. `/metrics` asks for the configured token; without one it serves loopback only, since the
+    port is the one that carriers reach."""
+    door = Door(house)
+    token = house.config.server.metrics_token
 
     async def healthz(request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -23,6 +28,14 @@ def create_app(house: House) -> web.Application:
         )
 
     async def metrics(request: web.Request) -> web.Response:
+        if token is None:
+            if not door.on_loopback(request):
+                door.count_refusal("metrics_not_loopback")
+                text = "metrics are served on loopback only: set server.metrics_token\n"
+                return web.Response(status=403, text=text)
+        elif not auth.bearer_authorized(request.headers.get("Authorization", ""), token.get_secret_value()):
+            door.count_refusal("metrics_token")
+            return web.Response(status=401, text="unauthorized\n", headers={"WWW-Authenticate": "Bearer"})
         return web.Response(body=generate_latest(house.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(client_max_size=_BODY_LIMIT)

@@ -117,6 +117,12 @@ def basic_authorized(header: str, user: str, password: str) -> bool:
     return scheme.lower() == "basic" and _same(expected, given.strip())
 
 
+def bearer_authorized(header: str, token: str) -> bool:
+    """Whether an `Authorization` header brings this token (RFC 6750)."""
+    scheme, _, given = header.partition(" ")
+    return scheme.lower() == "bearer" and _same(token, given.strip())
+
+
 def _same(expected: str, given: str) -> bool:
     """In constant time; headers may hold any byte, as surrogate escapes."""
     return hmac.compare_digest(expected.encode(), given.encode(errors="surrogateescape"))

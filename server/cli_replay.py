@@ -1,12 +1,13 @@
 """`allo replay`: recorded calls put through the machine again, to the letter or with other models.
 
-Exit status: 0 the decisions are the same (or a run with models was made), 1 they differ, 2 a dump cannot be read.
+Exit status: 0 the decisions are the same (or a run with models was made), 1 they differ, 2 a dump cannot be read or a
+model is missing, 130 interrupted.
 """
 
-import asyncio
 import json as json_
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,20 +18,19 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines import actions as do
-from pipelines import events as ev
 from pipelines.errors import AlloError, DumpError
-from pipelines.frames import AudioFormat
-from pipelines.models.ports import Agent, SpeechToText, VoiceActivity
+from pipelines.models.ports import SpeechToText, VoiceActivity
 from pipelines.replay import driver
-from pipelines.replay.answers import ModelAnswers, RecordedAgent, Speak, recorded_speech
+from pipelines.replay.answers import AgentPart, FixedPace, ModelAnswers, RecordedAgent, Speak, recorded_speech
 from pipelines.replay.audio_files import caller_dump, read_caller
 from pipelines.replay.diff import Divergence, brief, describe, side_by_side
-from pipelines.replay.dump import FOLDER_NAME, META, Dump, read_dump
+from pipelines.replay.dump import FOLDER_NAME, META, Dump, Meta, read_dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings
 from pipelines.units import SECOND
 from server.observe.listen import write_wav
 from server.observe.timeline import write_picture
+from server.replay_progress import ReplayProgress
 
 SAME, DIFFERS, UNREADABLE = 0, 1, 2
 
@@ -44,12 +44,15 @@ class ReplayModels(msgspec.Struct, frozen=True):
     voice_activity: VoiceActivity
     speech_to_text: SpeechToText
     speak: Speak
-    agent: Agent | None = None
+    agent: AgentPart | None = None
+    agent_name: str = ""
     hot_words: str = ""
 
 
-OpenModels = Callable[[Path | None, str, AudioFormat, bool], ReplayModels]
-"""(configuration or None for the example, the agent's name, outbound format, whether the agent is wanted) -> models."""
+OpenModels = Callable[[Path | None, Meta, bool, Callable[[str], None]], AbstractContextManager[ReplayModels]]
+"""(configuration or None for the example, the call, whether the agent is wanted, told what is loaded) -> models."""
+
+_REALLY = "its shipped tools on a fresh copy of their data; other functions, HTTP and MCP tools are really called"
 
 
 def make_replay(open_models: OpenModels) -> Callable[..., None]:
@@ -59,9 +62,14 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
         dump: Annotated[
             Path, typer.Argument(help="A call's folder, a folder of such folders, or with --models a sound file.")
         ],
-        models: Annotated[bool, typer.Option("--models", help="Let the real models hear the call again.")] = False,
+        models: Annotated[
+            bool,
+            typer.Option(
+                "--models", help="Let the real models hear the call again; a sound file is answered by the real agent."
+            ),
+        ] = False,
         agent: Annotated[
-            bool, typer.Option("--agent", help="With --models: let the real agent answer, and use its tools.")
+            bool, typer.Option("--agent", help=f"With --models: let the real agent answer too, {_REALLY}.")
         ] = False,
         config: Annotated[
             Path | None, typer.Option(help="With --models: take settings and models from this file.")
@@ -78,9 +86,16 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
         channel: Annotated[int | None, typer.Option(help="The caller's channel, from 0.")] = None,
         after: Annotated[float, typer.Option(min=0, help="Seconds of silence before a sound file begins.")] = 0.0,
     ) -> None:
-        """Run a recorded call through the machine again."""
+        """Run a recorded call through the machine again.
+
+        Exit status 1 when its decisions differ, 2 when it cannot be read or a model is missing.
+        """
+        if not models and (agent or config or fixed):
+            raise typer.BadParameter("--agent, --config and --fixed go with --models")
         try:
             if dump.is_dir() and not (dump / META).exists():
+                if models:
+                    raise DumpError(f"{dump}: no call's folder; --models takes one call at a time")
                 raise typer.Exit(_table(dump, json))
             if dump.is_dir():
                 recorded = read_dump(dump)
@@ -88,18 +103,19 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
                 raise DumpError(f"{dump}: a sound file has no decisions to compare: add --models")
             else:
                 audio_format, audio = read_caller(dump, format, rate, channel, channels)
-                recorded = caller_dump(audio_format, audio, CallSettings(), "", after_us=int(after * SECOND))
+                after_us = int(after * SECOND)
+                recorded = caller_dump(audio_format, audio, CallSettings(), "", call_id=dump.name, after_us=after_us)
             shown = recorded
             if models:
-                live = agent or not dump.is_dir()  # a sound file has no recorded agent
-                opened = open_models(config, recorded.meta.agent, recorded.meta.outbound, live)
-                if live and opened.agent is None:
-                    raise DumpError(
-                        "the configuration gave no agent to answer with: leave --agent out, or name another"
-                    )
-                again = bool(config) or not dump.is_dir()
-                shown = _run(recorded, opened, opened.settings if again else None, fixed)
-                _show_run(recorded, shown, json)
+                sound = not dump.is_dir()  # has neither settings nor an agent of its own
+                with (
+                    ReplayProgress() as progress,
+                    open_models(config, recorded.meta, agent or sound, progress.loading) as opened,
+                ):
+                    progress.running(recorded.duration_us)
+                    caller = _as_configured(recorded, opened) if sound or config else recorded
+                    shown = _run(caller, opened, fixed, progress.reached)
+                _show_run(None if sound else recorded, shown, json)
             if listen is not None:
                 write_wav(shown, listen)
             if picture is not None:
@@ -192,57 +208,42 @@ def _table(root: Path, json: bool) -> int:
 # ---- with models
 
 
-def _run(recorded: Dump, models: ReplayModels, settings: CallSettings | None, fixed: bool) -> Dump:
-    clock = None if fixed else _clock
-    languages = (settings or recorded.meta.settings).languages
-    with asyncio.Runner() as runner:
-        agent = RecordedAgent(recorded) if models.agent is None else _LiveAgent(models.agent, runner)
-        answers = ModelAnswers(
-            models.voice_activity,
-            models.speech_to_text,
-            agent,
-            languages,
-            speak=models.speak,
-            spoken=recorded_speech(recorded),
-            clock=clock,
-            hot_words=models.hot_words,
-        )
-        return run(recorded, answers, settings)
+def _as_configured(recorded: Dump, models: ReplayModels) -> Dump:
+    meta = msgspec.structs.replace(recorded.meta, agent=models.agent_name, settings=models.settings)
+    return msgspec.structs.replace(recorded, meta=meta)
+
+
+def _run(caller: Dump, models: ReplayModels, fixed: bool, progress: Callable[[int], None]) -> Dump:
+    live = models.agent and (FixedPace(models.agent) if fixed else models.agent)
+    answers = ModelAnswers(
+        models.voice_activity,
+        models.speech_to_text,
+        live or RecordedAgent(caller),
+        caller.meta.settings.languages,
+        speak=models.speak,
+        spoken=recorded_speech(caller),
+        clock=None if fixed else _clock,
+        hot_words=models.hot_words,
+    )
+    return run(caller, answers, progress=progress)
 
 
 def _clock() -> int:
     return time.perf_counter_ns() // 1_000
 
 
-class _LiveAgent:
-    """A real agent, asked one reply at a time; each of its events at the moment it came."""
-
-    def __init__(self, agent: Agent, runner: asyncio.Runner) -> None:
-        self._agent, self._runner = agent, runner
-
-    def reply(self, action: do.StartReply) -> Iterator[tuple[int, ev.Event]]:
-        began = _clock()
-        events = self._agent.reply(action.reply, action.text, action.language)
-
-        async def following() -> ev.Event | None:
-            return await anext(events, None)
-
-        while (event := self._runner.run(following())) is not None:
-            yield _clock() - began, event
-
-    def remember(self, action: do.Remember) -> None:
-        self._agent.remember(action.reply, action.text)
-
-
-def _show_run(recorded: Dump, now: Dump, json: bool) -> None:
+def _show_run(recorded: Dump | None, now: Dump, json: bool) -> None:
+    """`recorded`: None for a sound file, which has nothing to compare with."""
+    then = recorded.turns() if recorded else ()
     if json:
-        turns = {"recorded": msgspec.to_builtins(recorded.turns()), "now": msgspec.to_builtins(now.turns())}
-        _print_json({"call_id": recorded.meta.call_id, **turns})
+        turns = {"recorded": msgspec.to_builtins(then), "now": msgspec.to_builtins(now.turns())}
+        _print_json({"call_id": now.meta.call_id, **turns})
         return
-    table = Table("", "recorded", "", "now", "", title=recorded.meta.call_id, show_lines=True)
-    for left, right in side_by_side(recorded.turns(), now.turns()):
+    sides = ("recorded", "", "now", "") if recorded else ("said", "")
+    table = Table("", *sides, title=now.meta.call_id, show_lines=True)
+    for left, right in side_by_side(then, now.turns()):
         turn = left or right
-        table.add_row(turn.party, *_cells(left), *_cells(right))
+        table.add_row(turn.party, *(_cells(left) if recorded else ()), *_cells(right))
     _console.print(table)
 
 

@@ -48,13 +48,14 @@ Threads = Annotated[int, Field(ge=1, le=256)]
 
 class ServerSettings(Section):
     """`public_url`: what the carrier reaches us by (none: it follows each request). `trusted_proxies`: networks whose
-    X-Forwarded-* headers are believed. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after
-    a stop was asked for."""
+    X-Forwarded-* headers are believed. `metrics_token`: what `/metrics` asks for (none: loopback only). `max_calls`:
+    more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
     public_url: HttpsUrl | None = None
     trusted_proxies: list[IPvAnyNetwork] = Field([])
+    metrics_token: Secret | None = None
     max_calls: int = Field(200, ge=1)
     drain_seconds: float = Field(30.0, ge=0)
 
@@ -103,13 +104,11 @@ class TwilioSettings(Section):
 
 class JambonzSettings(Section):
     """`webhook_secret`: signs HTTP webhooks; `username`, `password`: of the websockets' basic authentication;
-    `api_url`, `api_key`: REST; `sample_rate`: of the audio, in Hz, both ways."""
+    `sample_rate`: of the audio, in Hz, both ways."""
 
     webhook_secret: Secret | None = None
     username: str = ""
     password: Secret | None = None
-    api_url: HttpUrl | None = None
-    api_key: Secret | None = None
     sample_rate: Literal[8_000, 16_000, 24_000] = 16_000
 
     @model_validator(mode="after")
@@ -122,7 +121,7 @@ class JambonzSettings(Section):
 class SttSettings(Section):
     """`beam`: 1 is greedy. `fallback`: the model that takes over when this one fails."""
 
-    kind: str = "faster-whisper"
+    kind: Literal["faster-whisper"] = "faster-whisper"
     model: str = _WHISPER
     threads: Threads = 2
     beam: int = Field(5, ge=1, le=10)
@@ -131,17 +130,17 @@ class SttSettings(Section):
 
 
 class VadSettings(Section):
-    kind: str = "silero"
+    kind: Literal["silero"] = "silero"
     model: str = "silero-vad"
 
 
 class DenoiseSettings(Section):
-    kind: Literal["none", "rnnoise", "dtln"] = "none"
+    kind: Literal["none", "dtln"] = "none"
 
     @property
     def model(self) -> str:
-        """Name in the model store, "" where the weights come in a package."""
-        return "dtln" if self.kind == "dtln" else ""
+        """Name in the model store, "" for none."""
+        return "" if self.kind == "none" else self.kind
 
 
 class LlmSettings(Section):
@@ -250,6 +249,8 @@ class Config(Section):
                 voice = agent.voices.get(language) or models.tts.get(language)
                 if voice is not None:
                     wanted.append((f"{key}.model", "tts", voice.kind, voice.model))
+                    if voice.fallback is not None:
+                        wanted.append((f"{key}.fallback.model", "tts", voice.fallback.kind, voice.fallback.model))
         return list(dict.fromkeys(wanted))
 
     def model_names(self) -> list[str]:

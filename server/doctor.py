@@ -38,7 +38,6 @@ _PACKAGES = (
 _PACKAGES_OF_KIND = {
     "piper": "piper",
     "kokoro": "piper",  # its phonemes come from the espeak inside
-    "rnnoise": "pyrnnoise",
     "gguf": "xllamacpp",
     "agent": "agents",
     "twilio": "twilio",

@@ -8,7 +8,8 @@ from pathlib import Path
 from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
 from pipelines.models.store import Store
 from pipelines.turns.sentences import Chunker
-from server.config import AgentConfig, Config, SttSettings, TtsSettings
+from server.agent_config import VoiceSettings
+from server.config import AgentConfig, Config, SttSettings
 from server.inference.listen import VoiceWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
@@ -49,26 +50,32 @@ class Engines:
             return
         progress(models.stt.model)
         stt = await asyncio.to_thread(load_stt, store, models.stt, models.stt.model)
-        fallback = (
+        second = (
             await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
         )
-        self.transcribe = TranscribeWorker(stt, fallback, timeout_s=models.stt.timeout_s, observe=observe)
-        loaded: dict[str, TextToSpeech] = {}
-        shared: dict[tuple[str, ...], SpeakWorker] = {}
+        self.transcribe = TranscribeWorker(stt, second, timeout_s=models.stt.timeout_s, observe=observe)
+        loaded: dict[tuple[str, str], TextToSpeech] = {}
+
+        async def voice(settings: VoiceSettings, language: str) -> TextToSpeech:
+            key = language, settings.model_dump_json(exclude={"fallback"})
+            if key not in loaded:
+                progress(f"voice {settings.model or settings.kind}")
+                loaded[key] = await asyncio.to_thread(load_voice, store, settings, language)
+            return loaded[key]
+
+        shared: dict[tuple[tuple[str, str], ...], SpeakWorker] = {}
         for agent in talking:
-            voices: dict[str, TextToSpeech] = {}
-            keys = []
-            for language in agent.languages:
-                settings = config.voice(agent, language)
-                key = f"{language} {settings.model_dump_json()}"
-                if key not in loaded:
-                    progress(f"voice {settings.model or settings.kind}")
-                    loaded[key] = await asyncio.to_thread(load_voice, store, settings, language)
-                voices[language] = loaded[key]
-                keys.append(key)
-            if tuple(keys) not in shared:
-                shared[tuple(keys)] = SpeakWorker(voices, cache_dir=cache_dir(), observe=observe)
-            self._speakers[agent.name] = speaker = shared[tuple(keys)]
+            wanted = [(language, config.voice(agent, language)) for language in agent.languages]
+            key = tuple((language, settings.model_dump_json()) for language, settings in wanted)
+            if key not in shared:
+                voices = {language: await voice(settings, language) for language, settings in wanted}
+                fallback = {
+                    language: await voice(settings.fallback, language)
+                    for language, settings in wanted
+                    if settings.fallback is not None
+                }
+                shared[key] = SpeakWorker(voices, fallback, cache_dir=cache_dir(), observe=observe)
+            self._speakers[agent.name] = speaker = shared[key]
             progress(f"phrases of {agent.name}")
             await speaker.warm(recurring(agent))
 
@@ -118,11 +125,11 @@ def load_stt(store: Store, settings: SttSettings, name: str) -> SpeechToText:
     return FasterWhisper(store.path(name), threads=settings.threads, beam=settings.beam)
 
 
-def load_voice(store: Store, settings: TtsSettings, language: str) -> TextToSpeech:
+def load_voice(store: Store, settings: VoiceSettings, language: str) -> TextToSpeech:
     if settings.kind == "piper":
         from pipelines.adapters.tts.piper import Piper
 
-        return Piper(store.path(settings.model), threads=os.cpu_count() or 1)
+        return Piper(store.path(settings.model), threads=os.cpu_count() or 1, speed=settings.speed)
     from pipelines.adapters.tts.kokoro import Kokoro
 
     return Kokoro(

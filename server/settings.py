@@ -21,6 +21,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
     """Everything that decides how the agent's calls behave."""
     turns = config.turns
     models = config.models
+    voices = [] if agent.kind == "echo" else [config.voice(agent, language) for language in agent.languages]
     return CallSettings(
         languages=tuple(agent.languages),
         phrases={language: phrases_of(agent, language) for language in agent.languages},
@@ -42,5 +43,6 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         max_call_us=int(agent.max_call_s * SECOND),
         stt_attempts=3 if models.stt.fallback else 2,
         agent_attempts=3 if models.llm_fallback else 2,
-        tts_attempts=2,
+        # Counted for the call as a whole: a language without a fallback has its own voice try a third time.
+        tts_attempts=3 if any(voice.fallback for voice in voices) else 2,
     )

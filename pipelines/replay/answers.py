@@ -3,7 +3,8 @@
 By default the agent's part is taken from the recording, so that a run differs from it by hearing and turn-taking alone.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from difflib import SequenceMatcher
 from typing import Protocol
 
@@ -45,9 +46,24 @@ class _Stopwatch:
 class AgentPart(Protocol):
     """The agent of a run: `reply` and `remember` as in `Answers`."""
 
-    def reply(self, action: do.StartReply) -> Iterable[tuple[int, ev.Event]]: ...
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]: ...
 
     def remember(self, action: do.Remember) -> None: ...
+
+
+class FixedPace:
+    """An agent whose events all come at one time after the question, however long they took."""
+
+    def __init__(self, agent: AgentPart, after_us: int = Latency().token) -> None:
+        self._agent, self._after_us = agent, after_us
+
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
+        with closing(self._agent.reply(action)) as events:
+            for _, event in events:
+                yield self._after_us, event
+
+    def remember(self, action: do.Remember) -> None:
+        self._agent.remember(action)
 
 
 class RecordedAgent:
@@ -69,13 +85,17 @@ class RecordedAgent:
                     by_number[action.reply] = _RecordedReply(step.at, action.text)
         self._replies = [reply for reply in by_number.values() if reply.events]
 
-    def reply(self, action: do.StartReply) -> Iterator[tuple[int, ev.Event]]:
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
         if not self._replies:
             return
         best = max(self._replies, key=lambda reply: (not reply.used, _likeness(reply.question, action.text), -reply.at))
         best.used = True
-        for took, event in best.events:
-            yield took, msgspec.structs.replace(event, reply=action.reply)
+        try:
+            for took, event in best.events:
+                yield took, msgspec.structs.replace(event, reply=action.reply)
+        except GeneratorExit:
+            best.used = False  # cancelled: the caller went on, and the question is still to come
+            raise
 
     def remember(self, action: do.Remember) -> None:
         """A recording does not change its mind."""
@@ -83,11 +103,13 @@ class RecordedAgent:
 
 _OF_AGENT = (
     ev.ReplyDelta,
+    ev.ToolExpected,
     ev.ToolStarted,
     ev.ToolFinished,
     ev.HangUpRequested,
     ev.TransferRequested,
     ev.DigitsRequested,
+    ev.DigitsExpected,
 )
 
 
@@ -162,7 +184,7 @@ class ModelAnswers:
         )
         return self._stopwatch.since(start, self._latency.transcript), said
 
-    def reply(self, action: do.StartReply) -> Iterable[tuple[int, ev.Event]]:
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
         return self._agent.reply(action)
 
     def synthesize(self, action: do.Synthesize) -> Iterator[tuple[int, bytes]]:

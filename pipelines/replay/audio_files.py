@@ -81,11 +81,17 @@ def _not_empty(path: Path, audio_format: AudioFormat, data: bytes) -> tuple[Audi
 
 
 def caller_dump(
-    audio_format: AudioFormat, audio: bytes, settings: CallSettings, agent: str, *, after_us: int = 0
+    audio_format: AudioFormat,
+    audio: bytes,
+    settings: CallSettings,
+    agent: str,
+    *,
+    call_id: str = "file",
+    after_us: int = 0,
 ) -> Dump:
     """A call in which nothing was decided yet: `after_us` of silence, then the caller's `audio`, in 20 ms frames."""
-    started = ev.CallStarted("file", "file", audio_format, audio_format)
-    meta = Meta("file", "file", agent, audio_format, audio_format, settings, datetime.now(UTC))
+    started = ev.CallStarted(call_id, "file", audio_format, audio_format)
+    meta = Meta(call_id, "file", agent, audio_format, audio_format, settings, datetime.now(UTC))
     size = audio_format.bytes_in(PTIME_MS)
     quiet = after_us // PTIME_US
     data = audio_format.silence(quiet * size) + audio

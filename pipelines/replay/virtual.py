@@ -12,7 +12,7 @@ take.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -39,8 +39,9 @@ class Answers(Protocol):
 
     def transcribe(self, action: do.Transcribe, audio: Audio) -> tuple[int, Transcript]: ...
 
-    def reply(self, action: do.StartReply) -> Iterable[tuple[int, ev.Event]]:
-        """The agent's events but for `ReplyFinished`."""
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
+        """The agent's events but for `ReplyFinished`. The next is asked for when the one before has happened, so that a
+        cancelled reply, whose generator is closed, does no more than it would in a call."""
         ...
 
     def synthesize(self, action: do.Synthesize) -> Iterable[tuple[int, bytes]]:
@@ -50,13 +51,19 @@ class Answers(Protocol):
     def remember(self, action: do.Remember) -> None: ...
 
 
-def run(dump: Dump, answers: Answers, settings: CallSettings | None = None) -> Dump:
+def run(
+    dump: Dump,
+    answers: Answers,
+    settings: CallSettings | None = None,
+    progress: Callable[[int], None] = lambda at: None,
+) -> Dump:
     """Put the caller of `dump` through a call with `settings` (default: the recorded ones) and `answers` for models.
 
     Where the recorded call was ended by the machine, the new run decides anew: the caller stays on the line in silence
-    until it ends the call, or until everything was said and three seconds have passed.
+    until it ends the call, or until everything was said and three seconds have passed. `progress` is told the call time
+    of each step.
     """
-    return _Run(dump, answers, settings or dump.meta.settings).run()
+    return _Run(dump, answers, settings or dump.meta.settings).run(progress)
 
 
 class _Worker:
@@ -94,18 +101,24 @@ class _Run:
         self._order = 0
         self._deadlines: dict[str, int] = {}
         self._hearing, self._voice = _Worker(), _Worker()
+        self._replies: dict[int, tuple[int, Generator[tuple[int, ev.Event], None, None]]] = {}  # asked when, events
         self._cancelled: set[int] = set()
-        self._working = 0  # answers under way
+        self._working = 0  # workers that are busy
         self._ending = False
         self._caller = self._feed(dump)
 
-    def run(self) -> Dump:
+    def run(self, progress: Callable[[int], None]) -> Dump:
         self._next_of_caller()
         while self._queue and not self._call.ended:
             at, _, item = heapq.heappop(self._queue)
             event = self._happened(at, item)
             if event is not None:
+                progress(at)
                 self._receive(at, event)
+            if isinstance(item, _OfAgent) and not item.last and item.reply in self._replies:
+                self._next_of_agent(at, item.reply)
+        for reply in list(self._replies):
+            self._cancel(reply)
         return Dump(self._meta, tuple(self._steps))
 
     # ---- what happens
@@ -127,12 +140,18 @@ class _Run:
             return ev.MarkReturned(self._ear.return_mark())
         if isinstance(item, _Answer):
             self._working -= item.last
-            if item.worker is not None and item.last:
+            if item.last:
                 item.worker.busy = False
                 self._start(at, item.worker)
             return item.event
         if isinstance(item, _OfCaller):
             self._next_of_caller()
+            return item.event
+        if isinstance(item, _OfAgent):
+            if item.reply not in self._replies:
+                return None
+            if item.last:
+                del self._replies[item.reply]
             return item.event
         assert isinstance(item, ev.Event)
         return item
@@ -166,7 +185,7 @@ class _Run:
         limit, quiet_since = at + _TAIL_LIMIT, at
         while at < limit:
             at += PTIME_US
-            if self._working or self._ear.end > at:
+            if self._working or self._replies or self._ear.end > at:
                 quiet_since = at
             if at - quiet_since > _SETTLE:
                 break
@@ -239,31 +258,24 @@ class _Run:
         return answers
 
     def _reply(self, at: int, action: do.StartReply) -> None:
-        self._working += 1
-        took = 0
+        self._replies[action.reply] = at, self._answers.reply(action)
+        self._next_of_agent(at, action.reply)
+
+    def _next_of_agent(self, at: int, reply: int) -> None:
+        asked, events = self._replies[reply]
         try:
-            for took, event in self._answers.reply(action):
-                self._push(at + took, _Answer(event, None, last=False))
+            took, event = next(events, (at - asked, None))
         except ModelError as error:
-            self._push(at + took, _Answer(ev.ModelFailed("agent", action.reply, type(error).__name__), None, last=True))
+            self._push(at, _OfAgent(reply, ev.ModelFailed("agent", reply, type(error).__name__), last=True))
             return
-        self._push(at + took, _Answer(ev.ReplyFinished(action.reply), None, last=True))
+        self._push(asked + took, _OfAgent(reply, event or ev.ReplyFinished(reply), last=event is None))
 
     def _cancel(self, reply: int) -> None:
         """Nothing more of this reply is produced: what is on its way is taken back, as a live driver would."""
         self._cancelled.add(reply)
-        kept: list[tuple[int, int, object]] = []
-        for at, order, item in self._queue:
-            if isinstance(item, _Answer) and item.worker is None and _reply_of(item.event) == reply:
-                self._working -= item.last
-            else:
-                kept.append((at, order, item))
-        heapq.heapify(kept)
-        self._queue = kept
-
-
-def _reply_of(event: ev.Event) -> int:
-    return event.request if isinstance(event, ev.ModelFailed) else getattr(event, "reply", -1)
+        if reply in self._replies:
+            _, events = self._replies.pop(reply)
+            events.close()
 
 
 # ---- what waits in the queue, beside plain events
@@ -284,8 +296,16 @@ class _OfCaller(msgspec.Struct, frozen=True):
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """Of a model. With `last`, its worker is free for the next request."""
+    """Of a worker. With `last`, it is free for the next request."""
 
     event: ev.Event
-    worker: _Worker | None
+    worker: _Worker
+    last: bool
+
+
+class _OfAgent(msgspec.Struct, frozen=True):
+    """Of a reply, unless it was cancelled; the one after it is asked for when it happened. `last`: there is none."""
+
+    reply: int
+    event: ev.Event
     last: bool

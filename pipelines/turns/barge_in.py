@@ -12,6 +12,17 @@ _BACKCHANNELS = {
 _WORD = re.compile(r"[\w'’-]+")
 
 
+class Contest:
+    """Speech over the agent while it is undecided what it means. `said_at`: call time at which it began; `agent_left_us`: how much
+    the agent had still to say then; `short`: it stopped before it was an interruption by length alone, so its words decide."""
+
+    __slots__ = ("agent_left_us", "said_at", "short")
+
+    def __init__(self, said_at: int, agent_left_us: int) -> None:
+        self.said_at, self.agent_left_us = said_at, agent_left_us
+        self.short = False
+
+
 class Overlap(Enum):
     """The three outcomes of speech over the agent."""
 

@@ -47,6 +47,8 @@ class CallSettings(msgspec.Struct, frozen=True):
     interruption_us: int = 240 * MS
     """A caller still speaking over the agent this long after voice activity fired interrupts."""
     digits_gap_us: int = 1_500 * MS
+    digits_asked_us: int = 4_000 * MS
+    """Longest pause between two keys, of themselves and when the agent asked for them."""
 
     # speaking
     lead_us: int = 160 * MS

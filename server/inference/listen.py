@@ -4,6 +4,9 @@ A window's way: `VoiceStream.analyze` queues it (on the event loop, no waiting);
 8 ms apart, since a batch of thirty windows costs 40 % of thirty runs; the batch runs on the thread; all its answers
 come back to the loop in one step. A batch holds at most one window of a call, because the model's state after it is
 needed for the next.
+
+A run that hangs cannot be interrupted, so it is fenced off: its windows fail with "timeout", all that wait fail at once,
+and so does every window that comes until the run returns. Its late result is dropped and the model is used again.
 """
 
 import asyncio
@@ -19,6 +22,7 @@ _MAX_PENDING = 16  # windows of one call: half a second; older ones say nothing 
 _MAX_BATCH = 64  # its answers are handled in one go: 64 x 40 us stay below what the loop may be held for
 _FEW = 4  # calls, up to which a run each costs too little to wait for company
 _PERIOD_S = 0.008  # from one batch's start to the next, with more calls than those
+_TIMEOUT_S = 2.0  # a run takes milliseconds; a machine that swaps may take a second
 
 
 class VoiceStream:
@@ -45,20 +49,34 @@ class VoiceStream:
         self._worker.forget(self)
 
 
+Asked = tuple[VoiceStream, int]
+"""A window: whose it is, and its first sample."""
+
+
 class VoiceWorker:
     """Made, used and closed on one event loop. `observe(name, value)` is told, on the loop, of every batch:
     "vad_wait_s" (its oldest window's), "vad_run_s", "vad_batch" (windows in it), "vad_depth" (calls that still wait);
-    and of "vad_dropped" and "vad_failed" (windows)."""
+    of "vad_dropped" and "vad_failed" (windows); and of "vad_timeout" (runs)."""
 
-    def __init__(self, vad: VoiceActivity, denoiser: Denoiser | None = None, *, observe: Observe) -> None:
-        """`denoiser` cleans what the model hears, which is then `denoiser.delay` samples late; pre-roll covers it."""
-        self._vad, self._denoiser, self._observe = vad, denoiser, observe
+    def __init__(
+        self,
+        vad: VoiceActivity,
+        denoiser: Denoiser | None = None,
+        *,
+        observe: Observe,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> None:
+        """`denoiser` cleans what the model hears, which is then `denoiser.delay` samples late; pre-roll covers it.
+        `timeout_s`: longest a run may take."""
+        self._vad, self._denoiser, self._observe, self._timeout_s = vad, denoiser, observe, timeout_s
         self._loop = asyncio.get_running_loop()
         self._thread = ModelThread("vad")
         self._ready: deque[VoiceStream] = deque()  # streams with windows waiting, each once, longest waiting first
         self._open = 0
         self._running = False
+        self._hung = False  # what runs has been given up
         self._gathering: asyncio.TimerHandle | None = None
+        self._limit: asyncio.TimerHandle | None = None  # of the run
         self._started = -_PERIOD_S
         self._closed = False
 
@@ -71,8 +89,9 @@ class VoiceWorker:
     async def aclose(self) -> None:
         """End the thread; windows that wait are forgotten."""
         self._closed = True
-        if self._gathering is not None:
-            self._gathering.cancel()
+        for timer in (self._gathering, self._limit):
+            if timer is not None:
+                timer.cancel()
         self._ready.clear()
         await self._thread.aclose()
 
@@ -80,6 +99,9 @@ class VoiceWorker:
 
     def push(self, stream: VoiceStream, first: int, audio: Audio) -> None:
         if stream.closed or self._closed:
+            return
+        if self._hung:
+            self._loop.call_soon(self._fail, [(stream, first)], "the model hangs")
             return
         if not stream.pending:
             self._ready.append(stream)
@@ -123,8 +145,10 @@ class VoiceWorker:
         self._observe("vad_wait_s", self._started - min(came for _, _, came in windows))
         self._observe("vad_batch", len(windows))
         audio = [samples for _, samples, _ in windows]
+        asked = [(stream, first) for stream, (first, _, _) in zip(streams, windows, strict=True)]
         job = partial(self._analyze, audio, [s.state for s in streams], [s.noise for s in streams])
-        self._thread.run(job, partial(self._done, streams, [first for first, _, _ in windows]))
+        self._limit = self._loop.call_later(self._timeout_s, self._ran_too_long, asked)
+        self._thread.run(job, partial(self._done, asked))
 
     def _analyze(
         self, audio: list[Audio], states: list[object], noises: list[object]
@@ -136,30 +160,43 @@ class VoiceWorker:
         p_speech, states = self._vad.analyze(audio, states)
         return p_speech, states, noises
 
-    def _done(
-        self,
-        streams: list[VoiceStream],
-        firsts: list[int],
-        outcome: tuple[list[float], list[object], list[object]] | Exception,
-    ) -> None:
-        self._running = False
+    def _done(self, asked: list[Asked], outcome: tuple[list[float], list[object], list[object]] | Exception) -> None:
+        late = self._hung
+        self._running = self._hung = False
+        self._limit.cancel()
         self._observe("vad_run_s", time.monotonic() - self._started)
-        events: list[Event]
-        if isinstance(outcome, Exception):
-            self._observe("vad_failed", len(streams))
-            events = [ModelFailed("vad", first, reason(outcome)) for first in firsts]
-        else:
-            p_speech, states, noises = outcome
-            for stream, state, noise in zip(streams, states, noises, strict=True):
-                stream.state, stream.noise = state, noise
-            events = [WindowAnalyzed(first, p) for first, p in zip(firsts, p_speech, strict=True)]
         self._observe("vad_depth", len(self._ready))
+        if late:
+            return  # its windows have failed already, and none were queued meanwhile
+        if isinstance(outcome, Exception):
+            self._schedule()
+            self._fail(asked, reason(outcome))
+            return
+        p_speech, states, noises = outcome
+        for (stream, _), state, noise in zip(asked, states, noises, strict=True):
+            stream.state, stream.noise = state, noise
         self._schedule()
-        for stream, event in zip(streams, events, strict=True):
-            if not stream.closed:
-                self._deliver(stream, event)
+        for (stream, first), p in zip(asked, p_speech, strict=True):
+            self._deliver(stream, WindowAnalyzed(first, p))
+
+    def _ran_too_long(self, asked: list[Asked]) -> None:
+        self._hung = True
+        self._observe("vad_timeout", 1)
+        waiting = [(stream, first) for stream in self._ready for first, _, _ in stream.pending]
+        for stream in self._ready:
+            stream.pending.clear()
+        self._ready.clear()
+        self._fail(asked, "timeout")
+        self._fail(waiting, "the model hangs")
+
+    def _fail(self, asked: list[Asked], why: str) -> None:
+        self._observe("vad_failed", len(asked))
+        for stream, first in asked:
+            self._deliver(stream, ModelFailed("vad", first, why))
 
     def _deliver(self, stream: VoiceStream, event: Event) -> None:
+        if stream.closed:
+            return
         try:
             stream.deliver(event)
         except Exception as error:  # one call's fault must not cost the others of its batch their windows

@@ -1,5 +1,5 @@
-"""The call's own tools: hang up, transfer to a person, send digits. They ask; the call acts once the last words were
-heard."""
+"""The call's own tools: hang up, transfer to a person, press keys, ask the caller for keys. They ask; the call acts once
+the last words were heard."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -8,7 +8,7 @@ from agents import FunctionTool, RunContextWrapper
 from pydantic import Field
 
 from pipelines.adapters.agent.context import CallContext, Spoken
-from pipelines.events import DigitsRequested, HangUpRequested, TransferRequested
+from pipelines.events import DigitsExpected, DigitsRequested, HangUpRequested, TransferRequested
 from server.tools.functions import function_as_tool
 
 GOODBYE = {"en": "Thank you for calling. Goodbye!", "fr": "Merci de votre appel. Au revoir !"}
@@ -21,12 +21,13 @@ HANDING_OVER = {
 def call_tools(
     transfer_number: str = "",
     *,
-    digits: bool = False,
+    keypad: bool = False,
     goodbye: Mapping[str, str] = GOODBYE,
     handing_over: Mapping[str, str] = HANDING_OVER,
 ) -> list[FunctionTool]:
-    """`hang_up`; `transfer_to_person` when there is a number to transfer to; `send_digits` when `digits` (the agent
-    then dials through menus). `goodbye`, `handing_over`: by language, said when the agent has not said anything itself
+    """`hang_up`; `transfer_to_person` when there is a number to transfer to; with `keypad`,
+    `collect_digits` (what the caller keys comes as his next turn, "[keypad] 1234") and `send_digits` (to dial through
+    menus, on carriers that can). `goodbye`, `handing_over`: by language, said when the agent has not said anything itself
     in that reply."""
 
     def last_words(call: CallContext, words: Mapping[str, str]) -> Spoken:
@@ -53,10 +54,19 @@ def call_tools(
         call.emit(DigitsRequested(call.reply, digits))
         return "sent"
 
+    async def collect_digits(
+        context: RunContextWrapper[CallContext],
+        length: Annotated[int, Field(ge=0, le=32)],
+    ) -> str:
+        """the caller is to press telephone keys, length 0 if unknown: ask him for them"""
+        call = context.context
+        call.emit(DigitsExpected(call.reply, length))
+        return "ready: ask for the digits, they come as [keypad]"
+
     functions = [hang_up]
     if transfer_number:
         functions.append(transfer_to_person)
     tools = [function_as_tool(function) for function in functions]
-    if digits:
-        tools.append(function_as_tool(send_digits))
+    if keypad:
+        tools += [function_as_tool(collect_digits), function_as_tool(send_digits)]
     return tools

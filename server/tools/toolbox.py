@@ -35,7 +35,7 @@ class Toolbox:
         http: Sequence[HttpTool] = (),
         mcp: Sequence[McpServer] = (),
         transfer_number: str = "",
-        digits: bool = False,
+        keypad: bool = False,
         data: Path,
         today: date,
         goodbye: Mapping[str, str] = GOODBYE,
@@ -65,7 +65,7 @@ class Toolbox:
                 server = mcp_server(spec)
                 stack.push_async_callback(server.cleanup)
                 tools += await mcp_tools(spec, server)
-            tools += call_tools(transfer_number, digits=digits, goodbye=goodbye, handing_over=handing_over)
+            tools += call_tools(transfer_number, keypad=keypad, goodbye=goodbye, handing_over=handing_over)
             if twice := sorted(name for name, count in Counter(tool.name for tool in tools).items() if count > 1):
                 raise ConfigError(f"two tools are called {', '.join(twice)}: rename or leave out one")
             return cls(tools, examples, stack.pop_all())

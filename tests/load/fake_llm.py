@@ -18,7 +18,9 @@ _SLOW_S = 30.0
 class FakeLlm:
     """`asked`: replies asked for so far; `looking`: look-ups begun; `begun` tells of each of both."""
 
-    def __init__(self) -> None:
+    def __init__(self, talk: str = _TALK * 4) -> None:
+        """`talk`: what it answers, 50 words a second."""
+        self._talk = talk
         self.asked = self.looking = 0
         self.begun = asyncio.Condition()
 
@@ -38,7 +40,7 @@ class FakeLlm:
                 await self._send(response, {}, "tool_calls")
             else:
                 await self._send(response, {"role": "assistant", "content": ""})
-                for word in (_TALK * 4).split():
+                for word in self._talk.split():
                     await self._send(response, {"content": word + " "})
                     await asyncio.sleep(0.02)
                 await self._send(response, {}, "stop")

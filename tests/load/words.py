@@ -3,12 +3,17 @@ weights.
 
     python -m tests.load.words --data FOLDER
 
+Columns: faster-whisper as it comes, on each recording as a whole; our recogniser on the line as voice activity and
+turn-taking cut it (the partials' setting, the finals'); and what a real server understood of the same line, called over
+the Twilio wire in real time.
+
 FOLDER holds recordings in subfolders, each with a `manifest.jsonl` (fields `audio`, `text`, `speaker`, `duration`,
 `verbatim`): `en_telephone_prompts`, `en_librispeech` and `fr_tuxpaint`. Every second caller has white line noise at 15
 dB.
 """
 
 import argparse
+import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +39,7 @@ from pipelines.models.ports import Audio, SpeechToText, VoiceActivity
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from pipelines.units import ms_to_samples, us_to_samples
+from tests.load import live
 
 WIRE_RATE = 8_000
 LANGUAGES = ("en", "fr")
@@ -214,6 +220,7 @@ def main() -> None:
     default = Path(os.environ.get("ALLO_MODELS", "~/.cache/allo/models")).expanduser()
     parser.add_argument("--models", type=Path, default=default)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--no-server", action="store_true", help="leave out the calls, which take their real time")
     options = parser.parse_args()
 
     weights = options.models / "whisper-base"
@@ -226,7 +233,13 @@ def main() -> None:
         "partials": lambda caller: cut(caller, stt, vad, final=False),
         "finals": lambda caller: cut(caller, stt, vad),
     }
-    table(list(callers(options.data)), ways, Console(width=120))
+    people, console = list(callers(options.data)), Console(width=120)
+    if not options.no_server:
+        with console.status(f"ten calls to a server, {sum(len(p.audio) for p in people) / WIRE_RATE / 60:.0f} minutes"):
+            heard = asyncio.run(live.hear([person.audio for person in people]))
+        words = {person.name: text for person, text in zip(people, heard, strict=True)}
+        ways["a call"] = lambda caller: words[caller.name]
+    table(people, ways, console)
 
 
 if __name__ == "__main__":

@@ -206,6 +206,27 @@ def _bench(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]])
     return bench.run(25)
 
 
+def test_keys_are_one_turn_after_a_pause() -> None:
+    bench = Bench()
+    for n, key in enumerate("42"):
+        bench.post(4.0 + 0.4 * n, ev.DigitReceived(key))
+    bench.run(8)
+    assert [s.text for s in bench.of(do.StartReply)] == ["[keypad] 42"]
+    assert 4.4 + SETTINGS.digits_gap_us / 1e6 <= bench.when(do.StartReply)[0] < 6.1
+
+
+def test_keys_that_were_asked_for_are_waited_for_and_taken_when_all_are_there() -> None:
+    def reply(text: str) -> list[ev.Event | str]:
+        return [ev.DigitsExpected(1, 4), "Please key your number."] if "keypad" not in text else ["Thank you."]
+
+    bench = Bench(speech=((3.0, 4.0),), reply=reply)
+    for n, key in enumerate("1234"):
+        bench.post(9.0 + 2.5 * n, ev.DigitReceived(key))
+    bench.run(20)
+    assert [s.text for s in bench.of(do.StartReply)][1:] == ["[keypad] 1234"]
+    assert bench.when(do.StartReply)[1] == 16.5
+
+
 @given(_spans, _late)
 @settings(max_examples=60, deadline=None)
 def test_any_order_of_events_leaves_a_sound_call(

@@ -1,6 +1,13 @@
 """`allo replay`: what it prints, what it writes, how it exits."""
 
+import asyncio
 import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,26 +15,41 @@ import soundfile
 import typer
 from typer.testing import CliRunner
 
+import server.caller
+from pipelines.actions import Remember, StartReply
+from pipelines.errors import ModelError
 from pipelines.events import ReplyDelta
 from pipelines.replay.dump import EVENTS, Dump
 from pipelines.replay.virtual import run
 from server.cli_replay import ReplayModels, make_replay
 from server.observe.recorder import Recorder
+from server.replay_models import LiveAgent
+from tests.helpers.agent import QWEN
+from tests.helpers.hearing import weights
 from tests.helpers.replay import SETTINGS, TWO_PARTIES, Counting, Loudness, answers, caller, tone
 
 
 class Words:
-    """An asynchronous agent."""
+    """An asynchronous agent, which thinks of what was heard once it has time."""
 
     def __init__(self):
         self.remembered = []
+        self.attempts = []
 
-    async def reply(self, reply, text, language):
+    async def reply(self, reply, text, language, *, attempt=0):
+        self.attempts.append(attempt)
         yield ReplyDelta(reply, "Certainly. ")
         yield ReplyDelta(reply, "Goodbye now.")
 
     def remember(self, reply, text):
+        self._thinking = asyncio.create_task(self._remember(reply, text))
+
+    async def _remember(self, reply, text):
+        await asyncio.sleep(0)
         self.remembered.append((reply, text))
+
+    async def settled(self):
+        await self._thinking
 
 
 @pytest.fixture
@@ -39,9 +61,14 @@ def agent():
 def invoke(agent):
     asked = []
 
-    def open_models(config, name, outbound, with_agent):
-        asked.append((config, name, with_agent))
-        return ReplayModels(SETTINGS, Loudness(), Counting(), tone, agent if with_agent else None)
+    @contextmanager
+    def open_models(config, meta, with_agent, progress):
+        asked.append((config, meta.agent, with_agent))
+        progress("ears")
+        with asyncio.Runner() as runner:
+            live = LiveAgent(agent, runner) if with_agent else None
+            yield ReplayModels(SETTINGS, Loudness(), Counting(), tone, live, "practice")
+        asked.append("closed")
 
     app = typer.Typer()
     app.command("replay")(make_replay(open_models))
@@ -140,18 +167,19 @@ def test_wav_and_picture_are_written(invoke, folder, tmp_path, call):
 
 def test_models_hear_the_call_again(invoke, folder, call):
     result = invoke(folder, "--models", "--fixed", "--json")
-    told = json.loads(result.output)
+    told = json.loads(result.stdout)
     assert result.exit_code == 0
     assert told["recorded"] == msgspec.to_builtins(call.turns())
     assert [turn["text"] for turn in told["now"]] == [turn["text"] for turn in told["recorded"]]
-    assert invoke.asked == [(None, "practice", False)]
+    assert invoke.asked == [(None, "practice", False), "closed"]
+    assert result.stderr.splitlines() == ["loading ears", f"replaying {call.duration_us / 1e6:.1f} s"]
     table = invoke(folder, "--models").output
     assert "recorded" in table
     assert "I spoke for" in table
 
 
 def test_the_real_agent_answers_when_asked_to(invoke, folder, agent):
-    told = json.loads(invoke(folder, "--models", "--agent", "--fixed", "--json").output)
+    told = json.loads(invoke(folder, "--models", "--agent", "--fixed", "--json").stdout)
     assert "Certainly. Goodbye now." in [turn["text"] for turn in told["now"]]
     assert agent.remembered
 
@@ -161,15 +189,148 @@ def test_a_sound_file_is_a_caller(invoke, tmp_path):
     soundfile.write(path, soundfile.read(TWO_PARTIES)[0], 8_000, subtype="ULAW")
     assert invoke(path, "--models").exit_code == 2  # which channel?
     result = invoke(path, "--models", "--channel", 1, "--after", 4, "--fixed", "--json")
-    told = json.loads(result.output)
+    told = json.loads(result.stdout)
     assert told["recorded"] == []
+    assert told["call_id"] == "caller.wav"
     assert {turn["party"] for turn in told["now"]} == {"caller", "agent"}
     assert "Certainly. Goodbye now." in [turn["text"] for turn in told["now"]]
 
 
-def test_an_agent_that_was_asked_for_and_is_not_there_is_said(folder):
+def test_a_sound_file_has_one_column(invoke, tmp_path):
+    path = tmp_path / "caller.raw"
+    sound = soundfile.read(TWO_PARTIES, dtype="int16")[0][:, 1]
+    path.write_bytes(sound.astype("<i2").tobytes())
+    said = ("--format", "s16le", "--rate", 8_000, "--fixed")
+    outputs = ("--listen", tmp_path / "a.wav", "--picture", tmp_path / "a.png")
+    result = invoke(path, "--models", *said, *outputs)
+    assert result.exit_code == 0
+    assert "said" in result.output
+    assert "recorded" not in result.output
+    assert soundfile.info(tmp_path / "a.wav").channels == 2
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("option", [("--agent",), ("--fixed",), ("--config", "allo.toml")])
+def test_what_only_models_take_is_refused_without_them(invoke, folder, option):
+    assert invoke(folder, *option).exit_code == 2
+
+
+def test_models_take_one_call_at_a_time(invoke, root):
+    result = invoke(root, "--models")
+    assert result.exit_code == 2
+    assert "one call" in result.stderr
+
+
+def test_models_that_cannot_be_loaded_are_one_line(folder):
+    @contextmanager
+    def open_models(*_):
+        raise ModelError("qwen: model.gguf is missing. `allo models pull qwen` fetches it.")
+        yield
+
     app = typer.Typer()
-    app.command()(make_replay(lambda *_: ReplayModels(SETTINGS, Loudness(), Counting(), tone)))
+    app.command()(make_replay(open_models))
     result = CliRunner().invoke(app, [str(folder), "--models", "--agent"])
     assert result.exit_code == 2
-    assert "no agent" in result.output
+    assert result.output.splitlines() == ["qwen: model.gguf is missing. `allo models pull qwen` fetches it."]
+
+
+def test_with_fixed_times_a_live_agent_takes_300_ms(invoke, folder):
+    told = json.loads(invoke(folder, "--models", "--agent", "--fixed", "--json").stdout)
+    answers = [turn for turn in told["now"] if turn["gap"] is not None]
+    assert answers
+    assert all(turn["parts"]["first_token"] == 0.3 for turn in answers)
+
+
+def test_what_an_agent_thinks_in_the_background_is_waited_for(agent):
+    with asyncio.Runner() as runner:
+        LiveAgent(agent, runner).remember(Remember(3, "Certainly."))
+        assert agent.remembered == [(3, "Certainly.")]
+
+
+def test_a_reply_that_is_closed_stops_its_agent():
+    stopped = []
+
+    class Endless(Words):
+        async def reply(self, reply, text, language, *, attempt=0):
+            try:
+                while True:
+                    yield ReplyDelta(reply, f"{attempt} ")
+            finally:
+                stopped.append(reply)
+
+    with asyncio.Runner() as runner:
+        events = LiveAgent(Endless(), runner).reply(StartReply(3, "hello", "en", attempt=1))
+        (first, event), (second, _) = next(events), next(events)
+        events.close()
+    assert event == ReplyDelta(3, "1 ")
+    assert 0 <= first <= second
+    assert stopped == [3]
+
+
+# ---- with real weights
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """A user whose own data must stay as it is."""
+    weights("silero-vad", "silero_vad.onnx")
+    weights("whisper-base", "model.bin")
+    weights("piper-en_US-joe-medium", "en_US-joe-medium.onnx")
+    if not QWEN.exists():
+        pytest.skip(f"no weights at {QWEN}: fetch them with `allo models pull {QWEN.parent.name}`")
+    monkeypatch.setenv("ALLO_DATA", str(tmp_path / "data"))
+    (tmp_path / "allo.toml").write_text(CONFIG)
+    return tmp_path
+
+
+CONFIG = """
+[[agents]]
+name = "front-desk"
+languages = ["en"]
+instructions = "You are the receptionist of a medical practice. Use the tools."
+tools = ["clinic"]
+"""
+
+
+def replay_command(*arguments):
+    command = [sys.executable, "-m", "server", "replay", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_sound_file_is_heard_and_answered_by_real_models(environment):
+    clip = Path(server.caller.__file__).parent / "clips" / "en_hours.wav"
+    options = ("--models", "--config", environment / "allo.toml", "--after", 5, "--json")
+    process = replay_command(clip, *options, "--listen", environment / "a.wav")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    greeting, question, answer = json.loads(out)["now"]
+    assert "opening hours" in question["text"]
+    assert greeting["party"] == answer["party"] == "agent"
+    assert "Monday" in answer["text"]  # the tool's words
+    assert 0 < answer["gap"] < 20
+    assert soundfile.info(environment / "a.wav").duration > 8
+    assert not (environment / "data").exists()
+
+
+def test_ctrl_c_ends_the_language_model_too(environment, folder):
+    process = replay_command(folder, "--models", "--agent", "--config", environment / "allo.toml")
+    for line in process.stderr:
+        if "prompt of" in line:  # the language model is up
+            break
+    (engine,) = children(process.pid)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{engine}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]

@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.errors import ConfigError
 from server.config import Config, load
+from server.settings import call_settings
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "allo.example.toml"
 
@@ -164,9 +165,9 @@ def test_a_file_that_cannot_be_read(tmp_path, text, words):
 def test_secrets_come_from_the_environment_or_a_file_and_are_never_shown(write, tmp_path, monkeypatch):
     monkeypatch.setenv("TEST_TOKEN", "hunter2")
     (tmp_path / "key").write_text("s3cret\n")
-    config = load(write('[twilio]\nauth_token = "env:TEST_TOKEN"\n[jambonz]\napi_key = "file:key"'))
+    config = load(write('[twilio]\nauth_token = "env:TEST_TOKEN"\n[jambonz]\nwebhook_secret = "file:key"'))
     assert config.twilio.auth_token.get_secret_value() == "hunter2"
-    assert config.jambonz.api_key.get_secret_value() == "s3cret"
+    assert config.jambonz.webhook_secret.get_secret_value() == "s3cret"
     shown = repr(config) + str(config.model_dump()) + config.model_dump_json()
     assert "hunter2" not in shown
     assert "s3cret" not in shown
@@ -223,7 +224,7 @@ def test_texts_and_voices_that_are_not_given_keep_their_default(write):
     config = load(
         write("""
         [models.tts.de]
-        kind = "nanotts"
+        kind = "piper"
         [[agents]]
         name = "a"
         greeting = { fr = "Allô" }
@@ -234,6 +235,60 @@ def test_texts_and_voices_that_are_not_given_keep_their_default(write):
     assert agent.greeting == {"en": "Hello. How can I help you?", "fr": "Allô"}
     assert set(config.models.tts) == {"en", "fr", "de"}
     assert (config.voice(agent, "fr").speed, config.voice(agent, "en").kind) == (1.2, "piper")
+
+
+def test_a_fallback_voice_is_a_voice_that_is_wanted_too(write):
+    path = write("""
+        [models.tts.fr.fallback]
+        kind = "piper"
+        model = "piper-en_US-joe-medium"
+        [[agents]]
+        name = "a"
+        languages = ["fr"]
+        [models.tts.fr]
+        kind = "kokoro"
+        model = "kokoro-82m-int8"
+        voice = "ff_siwis"
+    """)
+    config = load(path)
+    assert config.model_names()[-2:] == ["kokoro-82m-int8", "piper-en_US-joe-medium"]
+    assert call_settings(config, config.agents[0]).tts_attempts == 3
+    assert call_settings(load(None), load(None).agents[0]).tts_attempts == 2
+
+
+def test_a_fallback_voice_is_checked_like_any(write):
+    fallback = '[models.tts.en]\nkind = "piper"\nmodel = "piper-en_US-joe-medium"\n[models.tts.en.fallback]\n'
+    assert problems(write(fallback + 'kind = "piper"\nsped = 2')) == [
+        "models.tts.en.fallback.sped: unknown key. Did you mean `speed`?"
+    ]
+    assert problems(write(fallback + 'kind = "piper"\n[models.tts.en.fallback.fallback]\nkind = "piper"')) == [
+        "models.tts.en.fallback.fallback: unknown key. Known: kind, model, voice, speed."
+    ]
+    (problem,) = problems(write(fallback + 'kind = "piper"\nmodel = "kokoro-82m-int8"'))
+    assert problem.startswith("models.tts.en.fallback.model: kokoro-82m-int8 is run by")
+
+
+def test_an_echo_line_has_settings_in_languages_that_no_voice_speaks(write):
+    text = '[[agents]]\nname = "a"\nkind = "echo"\nlanguages = ["de"]\n'
+    for key in ("greeting", "prompt", "goodbye", "apology"):
+        text += f'{key} = {{ de = "a" }}\n'
+    config = load(write(text + 'fillers = { de = ["a"] }'))
+    assert call_settings(config, config.agents[0]).languages == ("de",)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[models.denoise]\nkind = "rnnoise"', "models.denoise.kind"),
+        ('[models.vad]\nkind = "other"', "models.vad.kind"),
+        ('[models.stt]\nkind = "other"', "models.stt.kind"),
+        ('[models.tts.en]\nkind = "other"', "models.tts.en.kind"),
+        ('[jambonz]\napi_url = "https://example.org"', "jambonz.api_url"),
+    ],
+)
+def test_what_no_code_stands_behind_is_refused(write, text, key):
+    (problem,) = problems(write(text))
+    assert problem.startswith(key + ": ")
 
 
 def test_instructions_and_paths_are_relative_to_the_file(write, tmp_path):
@@ -271,6 +326,7 @@ def test_the_example_file_with_every_comment_taken_off_loads_and_has_every_key(t
         "models.llm.api_key",
         "models.tts.en.voice",
         "agents.voices.en.speed",
+        "agents.voices.en.fallback",
         "agents.mcp_servers.command",
     }
 

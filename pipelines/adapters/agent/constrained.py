@@ -21,7 +21,7 @@ from openai.types.responses import (
 )
 
 from pipelines.adapters.agent.engine import EmbeddedEngine
-from pipelines.adapters.agent.grammar import call_name, call_text, read_call, reply_grammar, tool_prompt
+from pipelines.adapters.agent.grammar import call_text, called, is_call, read_call, reply_grammar, tool_prompt
 
 
 class ConstrainedModel(Model):
@@ -64,14 +64,14 @@ class ConstrainedModel(Model):
                 if not text:
                     yield ResponseCreatedEvent(type="response.created", sequence_number=number, response=_response([]))
                 text += delta
-                if text[0] == "{":
-                    if not named and (name := call_name(text, [tool.name for tool in functions])):
+                if is_call(text):
+                    if not named and (tool := called(text, functions)):
                         named = True
                         number += 1
                         yield ResponseOutputItemAddedEvent(
                             type="response.output_item.added",
                             item=ResponseFunctionToolCall(
-                                type="function_call", call_id=item_id, name=name, arguments=""
+                                type="function_call", call_id=item_id, name=tool.name, arguments=""
                             ),
                             output_index=0,
                             sequence_number=number,
@@ -89,7 +89,7 @@ class ConstrainedModel(Model):
                     )
         finally:
             await stream.close()  # a cancelled reply must stop computing
-        completed = _response([_output(text, item_id)])
+        completed = _response([_output(text, item_id, functions)])
         yield ResponseCompletedEvent(type="response.completed", sequence_number=number + 1, response=completed)
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
@@ -116,7 +116,7 @@ class ConstrainedModel(Model):
 def messages(
     system_instructions: str, input: str | list[TResponseInputItem], tools: list[FunctionTool]
 ) -> list[dict[str, Any]]:
-    """Chat messages for the endpoint: tools told in the system prompt, their calls as bare JSON in the assistant's
+    """Chat messages for the endpoint: tools told in the system prompt, their calls as `call_text` in the assistant's
     turns.
 
     The tools come first: they are the same for all calls, so the cached prefix is long even where instructions end with
@@ -127,7 +127,9 @@ def messages(
     for item in [{"role": "user", "content": input}] if isinstance(input, str) else input:
         match item:
             case {"type": "function_call", "name": str(name), "arguments": str(arguments)}:
-                out.append({"role": "assistant", "content": call_text(name, arguments)})
+                tool = next((tool for tool in tools if tool.name == name), None)
+                content = call_text(tool, arguments) if tool else f"{name}()"  # of a toolbox that has changed meanwhile
+                out.append({"role": "assistant", "content": content})
             case {"type": "function_call_output", "output": output}:
                 out.append({"role": "tool", "content": str(output)})
             case {"role": str(role), "content": str(content)}:
@@ -143,14 +145,14 @@ def _functions(tools: list[Tool]) -> list[FunctionTool]:
     return [tool for tool in tools if isinstance(tool, FunctionTool)]
 
 
-def _output(text: str, item_id: str) -> ResponseOutputItem:
-    if not text.startswith("{"):
+def _output(text: str, item_id: str, tools: list[FunctionTool]) -> ResponseOutputItem:
+    if not text or not is_call(text):
         content = ResponseOutputText(type="output_text", text=text, annotations=[])
         return ResponseOutputMessage(
             id=item_id, type="message", role="assistant", status="completed", content=[content]
         )
     try:
-        name, arguments = read_call(text)
+        name, arguments = read_call(text, tools)
     except ValueError:
         raise ModelBehaviorError("the embedded model's tool call was cut short by the token limit") from None
     return ResponseFunctionToolCall(

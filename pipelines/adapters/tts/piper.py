@@ -16,11 +16,12 @@ from pipelines.models.ports import Audio
 
 
 class Piper:
-    """One Piper voice. `folder` holds `<voice>.onnx` and its `.onnx.json`; `threads`: CPU threads of one synthesis."""
+    """One Piper voice. `folder` holds `<voice>.onnx` and its `.onnx.json`; `threads`: CPU threads of one synthesis;
+    `speed`: 1 is the voice's own pace."""
 
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+    def __init__(self, folder: Path, *, threads: int = 1, speed: float = 1.0) -> None:
         """Raises ModelError when the folder holds no voice or a broken one."""
-        from piper import PiperConfig, PiperVoice
+        from piper import PiperConfig, PiperVoice, SynthesisConfig
 
         models = sorted(folder.glob("*.onnx"))
         if len(models) != 1:
@@ -34,7 +35,8 @@ class Piper:
         # PiperVoice.load takes no session options, so the session is made here.
         self._voice = PiperVoice(session=open_session(models[0], threads), config=config)
         self.sample_rate: int = config.sample_rate
-        self.identity = f"piper:{fingerprint(models[0])}"
+        self._pace = SynthesisConfig(length_scale=config.length_scale / speed)
+        self.identity = f"piper:{fingerprint(models[0])}:{speed:g}"
 
     def synthesize(self, text: str) -> Iterator[Audio]:
         """Float32 mono audio in [-1, 1], one piece for each sentence. Raises ModelError."""
@@ -43,7 +45,7 @@ class Piper:
                 sentences = self._voice.phonemize(text)
             for phonemes in sentences:
                 if phonemes:
-                    audio = self._voice.phoneme_ids_to_audio(self._voice.phonemes_to_ids(phonemes))
+                    audio = self._voice.phoneme_ids_to_audio(self._voice.phonemes_to_ids(phonemes), self._pace)
                     yield np.asarray(audio, np.float32).reshape(-1)
         except Exception as error:  # of espeak's bridge and of onnxruntime, which share no base
             raise ModelError(f"Piper could not speak: {type(error).__name__}") from error

@@ -65,7 +65,7 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
     async def take_message(context: Context, text: Annotated[str, Field(max_length=300)], name: Name = "") -> str:
         """a message for the doctor, in the caller's words"""
         call = context.context
-        if len(plain(text).split()) < 2:
+        if len(plain(text).split()) < 2 or (_announces(text) and not _has_asked(call, "which_message")):
             return _say(call, "which_message")
         await diary.take_message(call.now, call.caller, name if _was_said(name, call) else "", text)
         return _say(call, "message")
@@ -106,6 +106,16 @@ def _meant(day: str, call: CallContext) -> date | None:
     given = read_day(day, today)
     named = [found for _, words in call.dialogue if (found := read_day(words, today))]
     return given if given in named else named[-1] if named else None
+
+
+def _announces(message: str) -> bool:
+    """Whether it says that there is a message, which small models take for the message."""
+    return "message" in plain(message)
+
+
+def _has_asked(call: CallContext, saying: str) -> bool:
+    """Whether the agent has said that before."""
+    return any(party == "agent" and SAYINGS[_language(call)][saying] in words for party, words in call.dialogue)
 
 
 def _was_said(name: str, call: CallContext) -> bool:

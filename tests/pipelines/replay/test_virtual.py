@@ -1,6 +1,7 @@
 """Virtual time: a caller and scripted models, and everything between them worked out."""
 
 from itertools import pairwise
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.errors import ModelError
-from pipelines.replay.answers import Latency, RecordedAgent, recorded_speech
+from pipelines.replay.answers import _OF_AGENT, Latency, RecordedAgent, recorded_speech
 from pipelines.replay.driver import replay
 from pipelines.replay.dump import Dump, Step
 from pipelines.replay.virtual import run
@@ -140,6 +141,51 @@ def test_the_recorded_agent_says_what_it_said_to_the_likest_question():
     assert park == [(500, ev.ToolStarted(7, "map")), (1_000, ev.ReplyDelta(7, "Behind the house."))]
     assert list(agent.reply(do.StartReply(8, "where do I park", "en"))) == [(1_000, ev.ReplyDelta(8, "From nine."))]
     assert next(iter(agent.reply(do.StartReply(9, "where do I park", "en"))))[1] == ev.ToolStarted(9, "map")
+
+
+def test_what_a_cancelled_reply_took_of_the_recording_is_there_again():
+    first = Step(1_000, ev.DeadlineReached("endpoint"), (do.StartReply(1, "on Tuesday please", "en"),))
+    other = Step(5_000, ev.DeadlineReached("endpoint"), (do.StartReply(2, "my name is Alice", "en"),))
+    told = Step(2_000, ev.ReplyDelta(1, "At nine."), ()), Step(6_000, ev.ReplyDelta(2, "Booked."), ())
+    agent = RecordedAgent(Dump(meta(), (first, told[0], other, told[1])))
+    cut_short = agent.reply(do.StartReply(3, "please", "en"))
+    next(cut_short)
+    cut_short.close()
+    assert list(agent.reply(do.StartReply(4, "on Tuesday please", "en"))) == [(1_000, ev.ReplyDelta(4, "At nine."))]
+
+
+def test_every_event_of_an_agent_is_said_again():
+    of_a_reply = {event for event in get_args(ev.AnyEvent) if "reply" in event.__struct_fields__}
+    assert set(_OF_AGENT) == of_a_reply - {ev.SpeechSynthesized, ev.ReplyFinished, ev.ModelFailed}
+
+
+def test_a_cancelled_reply_is_not_asked_for_more():
+    closed = []
+
+    class Rambling(Scripted):
+        def reply(self, action):
+            said = 0
+            try:
+                for took, event in Scripted.reply(self, action):
+                    yield took, event
+                    said += 1
+            except GeneratorExit:
+                closed.append(said)
+                raise
+
+    agent = Rambling("I could go on about that for ever. " * 40, first_us=100_000)
+    call = run(caller(), answers(agent))
+    assert any(True for _ in call.actions(do.CancelReply))
+    assert closed
+    assert all(said < 320 for said in closed)
+    for at, action in call.actions(do.CancelReply):
+        assert not any(event.reply == action.reply for late, event in call.events(ev.ReplyDelta) if late > at)
+
+
+def test_progress_is_told_in_call_time():
+    told = []
+    call = run(caller(2), answers(), progress=told.append)
+    assert told == [step.at for step in call.steps]
 
 
 def test_recorded_speech_is_spoken_again():

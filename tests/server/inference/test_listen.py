@@ -136,6 +136,55 @@ async def test_a_failing_model_fails_its_batch_and_lives_on(worker, vad, observe
     assert observe.total("vad_failed") == 2
 
 
+async def test_a_run_that_hangs_fails_all_that_wait_and_all_that_come_until_it_returns(vad, observe):
+    worker = VoiceWorker(vad, observe=observe, timeout_s=0.05)
+    first, other = Caller(worker), Caller(worker)
+    await hold(vad, first)
+    first.stream.analyze(512, window(0))
+    other.stream.analyze(0, window(0))
+    await asyncio.gather(first.told(2), other.told(1))
+    other.stream.analyze(512, window(0))
+    await other.told(2)
+    assert first.events == [ModelFailed("vad", 0, "timeout"), ModelFailed("vad", 512, "the model hangs")]
+    assert other.events == [ModelFailed("vad", n, "the model hangs") for n in (0, 512)]
+    assert (observe.total("vad_timeout"), observe.total("vad_failed")) == (1, 4)
+
+    observe.seen.clear()
+    vad.gate.set()
+    async with asyncio.timeout(WAIT):
+        while not any(name == "vad_run_s" for name, _ in observe.seen):  # noqa: ASYNC110 - one of many measurements
+            await asyncio.sleep(0.001)
+    first.stream.analyze(1024, window(0.5))
+    await first.told(3)
+    assert first.events[2] == WindowAnalyzed(1024, 0.5)  # the state is still that of before: the late run is dropped
+    await worker.aclose()
+
+
+async def test_a_run_within_its_limit_is_no_hang(vad, observe):
+    worker = VoiceWorker(vad, observe=observe, timeout_s=0.05)
+    caller = Caller(worker)
+    caller.stream.analyze(0, window(0))
+    await caller.told(1)
+    await asyncio.sleep(0.1)
+    assert observe.total("vad_timeout") == 0
+    await worker.aclose()
+
+
+async def test_a_call_that_closes_while_the_model_hangs_hears_no_more(vad, observe):
+    worker = VoiceWorker(vad, observe=observe, timeout_s=0.05)
+    gone, stays = Caller(worker), Caller(worker)
+    await hold(vad, gone)
+    gone.stream.close()
+    stays.stream.analyze(0, window(0))
+    await stays.told(1)
+    stays.stream.analyze(512, window(0))
+    stays.stream.close()
+    await asyncio.sleep(0)
+    assert (len(gone.events), len(stays.events)) == (0, 1)
+    vad.gate.set()
+    await worker.aclose()
+
+
 async def test_a_call_that_closes_in_flight_hears_no_more_and_harms_nobody(worker, vad):
     gone, stays = Caller(worker), Caller(worker)
     await hold(vad, gone)

@@ -401,6 +401,32 @@ async def test_health_and_metrics():
             assert (response.status, await response.json()) == (503, {"ready": False, "calls": 0})
 
 
+async def scraped(served: Served, headers: dict[str, str]) -> tuple[int, str]:
+    async with served.http.get(f"{served.base}/metrics", headers=headers) as response:
+        return response.status, await response.text()
+
+
+async def test_metrics_without_a_token_are_for_loopback():
+    async with serving() as served:
+        assert "allo_calls_active" in (await scraped(served, {}))[1]
+        for headers in ({"X-Forwarded-For": "203.0.113.9"}, {"Host": "phone.example.org"}):
+            status, text = await scraped(served, headers)
+            assert status == 403
+            assert "set server.metrics_token" in text
+        assert served.house.refused("metrics_not_loopback") == 2
+
+
+async def test_metrics_with_a_token_are_for_those_who_bring_it():
+    async with serving({"server": {"metrics_token": SecretStr("s3cret")}}) as served:
+        far = {"X-Forwarded-For": "203.0.113.9"}
+        status, text = await scraped(served, far | {"Authorization": "Bearer s3cret"})
+        assert (status, "allo_calls_active" in text) == (200, True)
+        for header in ("", "Bearer ", "Bearer s3cre", "s3cret"):
+            async with served.http.get(f"{served.base}/metrics", headers={"Authorization": header}) as response:
+                assert (response.status, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert served.house.refused("metrics_token") == 4
+
+
 async def test_a_peer_that_does_not_read_is_dropped():
     async with serving() as served:
         reader_gone = []

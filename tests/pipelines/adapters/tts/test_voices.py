@@ -29,6 +29,13 @@ def test_piper_speaks_sentence_by_sentence() -> None:
     assert list(voice.synthesize("")) == []
 
 
+def test_piper_speaks_at_the_speed_asked_for() -> None:
+    plain, fast = (Piper(weights(PIPER), speed=speed) for speed in (1.0, 2.0))
+    (slow_audio,), (fast_audio,) = (speech(voice, "The practice is open from nine to five.") for voice in (plain, fast))
+    assert 0.35 < len(fast_audio) / len(slow_audio) < 0.7
+    assert plain.identity != fast.identity
+
+
 def test_kokoro_speaks_french() -> None:
     voice = Kokoro(weights(KOKORO), voice="ff_siwis", language="fr", threads=1)
     (audio,) = speech(voice, "Bien sûr.")

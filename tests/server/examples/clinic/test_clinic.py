@@ -124,3 +124,10 @@ async def test_a_message_is_kept_and_an_invented_name_is_not(tools, tmp_path: Pa
     context = context_of(dialogue=[("caller", "Tell him my knee is better")])
     assert "pass that on" in await invoke(tools["take_message"], context, text="My knee is better", name="Paul Reed")
     assert rows(tmp_path, "SELECT caller, name, text FROM messages") == [("+15550100", "", "My knee is better")]
+
+
+async def test_that_there_is_a_message_is_not_the_message_unless_the_caller_insists(tools) -> None:
+    text = "I want to leave a message."
+    assert "What shall I tell" in await invoke(tools["take_message"], context_of(), text=text)
+    asked = context_of(dialogue=[("agent", "What shall I tell the doctor?")])
+    assert "pass that on" in await invoke(tools["take_message"], asked, text="That I got his message.")

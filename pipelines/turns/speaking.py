@@ -1,0 +1,174 @@
+"""The agent's side of a call: the reply that is live, what of it goes to synthesis and to the carrier, and what the caller heard.
+
+`Call` decides when a reply begins and when it is cut; everything between is here. There is never more than one reply: whatever
+comes late for another is dropped by its number in `live`.
+"""
+
+from pipelines import actions as do
+from pipelines import events as ev
+from pipelines.audio.playout import Playout
+from pipelines.frames import AudioFormat
+from pipelines.turns.policy import CallSettings
+from pipelines.turns.reply import Reply
+from pipelines.units import SECOND
+
+PLAYOUT, FILLER, REPLY_END = "playout", "filler", "reply_end"
+"""Names of deadlines: the next frame is due; the caller has heard nothing for long; all should have been heard."""
+
+_UNKNOWN_US = 60 * SECOND  # what a reply that is still being written may have to say
+_ANNOUNCED = {"hang_up", "transfer_to_person", "send_digits", "collect_digits"}
+"""The call's own tools: what they do is said in words that come at once, and "let me look" before a goodbye is absurd."""
+
+
+class Speaking:
+    """Replies of one call, one after another, over one playout. `at` is call time in microseconds."""
+
+    def __init__(self, settings: CallSettings, outbound: AudioFormat) -> None:
+        self._settings = settings
+        self._playout = Playout(outbound, settings.lead_us, 0 if settings.echo else settings.mark_every_us)
+        self._replies = 0
+        self.reply: Reply | None = None
+        self.unheard: list[str] = []
+        """What the last reply had still to say when it was cut."""
+
+    def live(self, number: int) -> Reply | None:
+        """The reply, if it is the one that is live."""
+        return self.reply if self.reply is not None and self.reply.number == number else None
+
+    def left_us(self, at: int) -> int:
+        """How much the agent has still to say, as far as is known."""
+        return max(0, self._playout.end - at) if self.reply is not None and self.reply.complete else _UNKNOWN_US
+
+    # ---- a reply begins
+
+    def begin(self, at: int, language: str, *, produced: bool) -> Reply:
+        """Make a reply live; the one before must be over. `produced`: the agent writes it."""
+        assert self.reply is None
+        self.reply = Reply(self._replies, language, self._settings, at, produced=produced)
+        self._replies += 1
+        self.unheard = []
+        return self.reply
+
+    # ---- its words
+
+    def delta(self, at: int, event: ev.ReplyDelta) -> list[do.Action]:
+        reply = self.live(event.reply)
+        if reply is None:
+            return []
+        reply.token_at = reply.token_at or at
+        reply.tool = ""
+        reply.add(event.text)
+        return reply.requests()
+
+    def tool_coming(self, at: int, event: ev.ToolExpected | ev.ToolStarted) -> list[do.Action]:
+        """A tool is about to run: if it takes long, the caller is to hear a filler."""
+        reply = self.live(event.reply)
+        if reply is None:
+            return []
+        reply.token_at = reply.token_at or at
+        reply.tool = event.tool
+        if event.tool in _ANNOUNCED:
+            return []
+        since = reply.caller_end if reply.caller_end is not None else at
+        return [do.SetDeadline(FILLER, max(at, since + self._settings.filler_after_us))]
+
+    def filler(self, at: int) -> list[do.Action]:
+        """The agent is busy, most often with a tool, and the caller hears nothing."""
+        reply = self.reply
+        if reply is None or not reply.waiting or not self._playout.idle(at):
+            return []
+        fillers = self._settings.phrases[reply.language].fillers
+        if not fillers:
+            return []
+        reply.say(fillers[(reply.number + reply.fillers) % len(fillers)], filler=True)
+        again = do.SetDeadline(FILLER, at + self._settings.filler_again_us)
+        return [do.Observed("filler"), again, *reply.requests()]
+
+    # ---- its sound
+
+    def synthesized(self, at: int, event: ev.SpeechSynthesized) -> None:
+        if reply := self.live(event.reply):
+            if event.audio:
+                reply.audio_at = reply.audio_at or at
+            reply.synthesized(event.chunk, event.audio, event.last)
+
+    def echo(self, audio: bytes) -> None:
+        """Give the caller back what he said, in the outbound format."""
+        self._playout.queue(0, 0, audio)
+
+    def pump(self, at: int, *, hold: bool = False) -> list[do.Action]:
+        """Move audio from the reply to the carrier, as far as the lead allows. `hold`: begin no reply that was not heard yet."""
+        reply = self.reply
+        actions: list[do.Action] = []
+        if reply is not None:
+            if hold and reply.ear_at is None:
+                return reply.requests()
+            for chunk, audio in reply.release():
+                self._playout.queue(reply.number, chunk, audio)
+            actions += reply.requests()
+        sent = self._playout.pump(at)
+        if sent and reply is not None and reply.ear_at is None:
+            reply.ear_at = at
+        actions += sent
+        due = self._playout.due
+        if due is not None:
+            actions.append(do.SetDeadline(PLAYOUT, due))
+        elif reply is not None and reply.complete:
+            actions.append(do.SetDeadline(REPLY_END, self._playout.ear_end))
+        elif reply is not None and reply.tool and sent:
+            actions.append(do.SetDeadline(FILLER, self._playout.ear_end + self._settings.filler_again_us))
+        return actions
+
+    # ---- it ends
+
+    def mark_returned(self, at: int, event: ev.MarkReturned) -> bool:
+        """Whether the caller has heard all of the reply with it."""
+        return not event.cleared and self._playout.mark_returned(event.name, at) and self.heard_out(at)
+
+    def played_out(self, at: int) -> bool:
+        """Whether the ear should have played all of the reply, though marks may be on their way."""
+        return self.reply is not None and self.reply.complete and self._playout.idle(at)
+
+    def heard_out(self, at: int) -> bool:
+        """Whether the caller has heard all of the reply: the carrier says so, or had time enough to say so."""
+        if not self.played_out(at):
+            return False
+        overdue = at >= self._playout.ear_end + self._settings.mark_grace_us
+        return overdue or not self._playout.marks_outstanding
+
+    def await_marks(self, at: int) -> list[do.Action]:
+        """All should have been heard, but the carrier has not said so."""
+        if not self.played_out(at):
+            return []
+        return [do.SetDeadline(REPLY_END, self._playout.ear_end + self._settings.mark_grace_us)]
+
+    def finish(self, at: int) -> list[do.Action]:
+        """The caller heard all of it."""
+        reply, self.reply = self.reply, None
+        assert reply is not None
+        self._playout.forget(reply.number)
+        end = min(at, self._playout.ear_end)
+        return [
+            do.CancelDeadline(FILLER),
+            do.CancelDeadline(REPLY_END),
+            do.Remember(reply.number, reply.text),
+            *_report(reply, reply.text, end, interrupted=False),
+        ]
+
+    def cut(self, at: int) -> list[do.Action]:
+        """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""
+        reply, self.reply = self.reply, None
+        assert reply is not None
+        ledger = self._playout.heard_chunks(reply.number, at)
+        heard, self.unheard = reply.heard(ledger), reply.unheard(ledger)
+        actions: list[do.Action] = [do.CancelDeadline(name) for name in (PLAYOUT, FILLER, REPLY_END)]
+        if not self._playout.idle(at):
+            actions.append(do.ClearMedia())
+        end = min(at, self._playout.ear_end) if reply.ear_at is not None else at
+        self._playout.clear(at)
+        actions += [do.CancelReply(reply.number), do.Remember(reply.number, heard)]
+        return actions + _report(reply, heard, end, interrupted=True)
+
+
+def _report(reply: Reply, heard: str, end: int, *, interrupted: bool) -> list[do.Action]:
+    return [do.TurnTaken(reply.turn(heard, end, interrupted))] if reply.text else []

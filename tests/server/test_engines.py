@@ -1,0 +1,89 @@
+"""Which models a configuration loads, and what a call hears when its voice fails."""
+
+import asyncio
+import json
+
+import pytest
+
+from pipelines.errors import ModelError
+from server import engines
+from server.config import Config
+from server.engines import Engines
+from tests.helpers.hearing import LoudnessVad, ScriptedStt
+from tests.helpers.houses import open_house
+from tests.helpers.voice import ToneVoice
+
+PIPER = {"kind": "piper", "model": "piper-en_US-joe-medium"}
+KOKORO = {"kind": "kokoro", "model": "kokoro-82m-int8", "voice": "af_heart"}
+WITH_FALLBACK = {
+    "models": {"tts": {"en": PIPER | {"fallback": KOKORO}}},
+    "agents": [{"name": "a", "languages": ["en"]}],
+}
+
+
+class MuteVoice(ToneVoice):
+    def synthesize(self, text):
+        self.said.append(text)
+        raise ModelError("no voice today")
+
+
+class NoAgents:
+    """Nobody to ask: the call says its greeting without them."""
+
+    def of(self, agent, started):
+        return None
+
+    async def close(self):
+        pass
+
+
+@pytest.fixture
+def voices(monkeypatch, tmp_path):
+    """Voices by kind, where the configured ones are loaded from; `loaded`: (kind, language) of each loading."""
+    voices = {"piper": ToneVoice("piper"), "kokoro": ToneVoice("kokoro"), "loaded": []}
+
+    def load_voice(store, settings, language):
+        voices["loaded"].append((settings.kind, language))
+        return voices[settings.kind]
+
+    async def open_agents(config, progress):
+        return NoAgents()
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(engines, "load_vad", lambda store, config: LoudnessVad())
+    monkeypatch.setattr(engines, "load_stt", lambda store, settings, name: ScriptedStt())
+    monkeypatch.setattr(engines, "load_voice", load_voice)
+    monkeypatch.setattr("server.house.Agents.open", open_agents)
+    return voices
+
+
+async def test_a_voice_that_fails_is_replaced_by_its_fallback_within_the_call(voices, monkeypatch):
+    voices["piper"] = MuteVoice("piper")
+    monkeypatch.setattr(engines, "recurring", lambda agent: [])  # the greeting is synthesized in the call
+    async with open_house(WITH_FALLBACK) as (house, http):
+        socket = await http.ws_connect("/ws")
+        await socket.send_json({"event": "start", "conversation_id": "c1"})
+        async with asyncio.timeout(5):
+            while json.loads(await socket.receive_str())["event"] != "media":
+                pass
+        assert len(house.sessions) == 1
+    assert len(voices["piper"].said) == 2
+    assert voices["kokoro"].said[0] == voices["piper"].said[0]
+
+
+async def test_each_voice_is_loaded_once_and_only_what_is_wanted(voices):
+    own = {"name": "b", "languages": ["en"], "numbers": ["1"], "voices": {"en": KOKORO}}
+    config = Config.model_validate(WITH_FALLBACK | {"agents": [*WITH_FALLBACK["agents"], own]})
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    try:
+        assert voices["loaded"] == [("piper", "en"), ("kokoro", "en")]
+        first, second = map(opened.speaker, config.agents)
+        assert first is not second
+    finally:
+        await opened.close()
+
+
+async def test_without_a_fallback_none_is_loaded(voices):
+    config = Config.model_validate({"agents": [{"name": "a", "languages": ["en"]}]})
+    await (await Engines.open(config, lambda name, value: None, lambda what: None)).close()
+    assert voices["loaded"] == [("piper", "en")]
