@@ -70,8 +70,8 @@ class Agents:
             examples=toolbox.examples,
             tools=toolbox.tools,
             fallback=fallback or None,
-            limits=AgentLimits(tool_s=agent.tool_timeout_s, model_s=settings.models.llm.timeout_s),
-            temperature=settings.models.llm.temperature,
+            limits=_limits(agent, settings.models.llm),
+            fallback_limits=settings.models.llm_fallback and _limits(agent, settings.models.llm_fallback),
         )
         progress(f"prompt of {agent.name}")
         await factory.warm(agent.languages, self._now())
@@ -103,6 +103,10 @@ class Agents:
             await factory.close()
         for engine in self._engines.values():
             await engine.close()
+
+
+def _limits(agent: AgentConfig, llm: LlmSettings) -> AgentLimits:
+    return AgentLimits(tool_s=agent.tool_timeout_s, model_s=llm.timeout_s, temperature=llm.temperature)
 
 
 def _http_tool(tool: config.HttpTool) -> HttpTool:

@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    console = Console(stderr=options.json)
+    console = Console(stderr=options.json, width=120)
     rows: dict[str, dict[str, list[float]]] = {}
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as folder:

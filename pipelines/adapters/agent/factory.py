@@ -51,7 +51,7 @@ class AgentFactory:
         tools: Sequence[FunctionTool] = (),
         fallback: EmbeddedEngine | Endpoint | Model | None = None,
         limits: AgentLimits | None = None,
-        temperature: float = 0.0,
+        fallback_limits: AgentLimits | None = None,
     ) -> None:
         """`instructions`: by language (ISO 639-1), or one text for all, to which the language to speak is added.
 
@@ -61,12 +61,11 @@ class AgentFactory:
         `fallback`: answers a third attempt at the same reply.
         """
         self._clients: list[AsyncOpenAI] = []
-        self._models = [self._model(choice) for choice in (llm, fallback) if choice is not None]
+        choices = ((llm, limits), (fallback, fallback_limits))
+        self._models = [(self._model(choice), own or AgentLimits()) for choice, own in choices if choice is not None]
         self._instructions = {"": instructions} if isinstance(instructions, str) else dict(instructions)
         self._examples = dict(examples or {})
         self._tools = tuple(tools)
-        self._limits = limits or AgentLimits()
-        self._temperature = temperature
 
     def open(self, call_id: str, caller: str, called: str, language: str, now: datetime) -> OpenAIAgent:
         """The agent of a new call. `language`: the one the call starts in; `now`: local time where the call is
@@ -76,12 +75,12 @@ class AgentFactory:
             return self.prompt(language, model, now)
 
         facts = Facts(call_id, caller, called, now)
-        return OpenAIAgent(self._models, prompt, self._tools, facts, self._limits, self._temperature)
+        return OpenAIAgent(self._models, prompt, self._tools, facts)
 
     async def warm(self, languages: Sequence[str], now: datetime) -> None:
         """Compute the prompt prefix of each language, so that the first caller does not wait for it (embedded model
         only). Raises what the model raises: a prompt or tool it cannot take is better known before the first call."""
-        for model in self._models:
+        for model, _ in self._models:
             if isinstance(model, ConstrainedModel):
                 for language in languages:
                     prompt = self.prompt(language, model, now)

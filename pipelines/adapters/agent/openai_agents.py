@@ -33,7 +33,7 @@ set_tracing_disabled(True)  # the SDK would send every conversation to a cloud
 
 
 class AgentLimits(msgspec.Struct, frozen=True):
-    """Seconds and counts one reply may take."""
+    """How one model answers: seconds and counts one reply may take, and how much is left to chance."""
 
     first_token_s: float = 8.0
     """Until a model begins to answer one request."""
@@ -45,6 +45,7 @@ class AgentLimits(msgspec.Struct, frozen=True):
     """Requests to the model in one reply: one, and one more after each round of tools."""
     tokens: int = 160
     """Of one answer of the model."""
+    temperature: float = 0.0
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -69,22 +70,18 @@ class OpenAIAgent:
 
     def __init__(
         self,
-        models: Sequence[Model],
+        models: Sequence[tuple[Model, AgentLimits]],
         prompt: Callable[[str, Model], Prompt],
         tools: Sequence[FunctionTool],
         facts: Facts,
-        limits: AgentLimits,
-        temperature: float = 0.0,
     ) -> None:
-        """`models`: the agent's own, then (optional) its fallback. `prompt(language, model)`: what the model is told
+        """`models`: the agent's own, whose limits hold for tools too; then (optional) its fallback. `prompt(language, model)`: what the model is told
         ahead of the call."""
         self._models = models
         self._prompt = prompt
         self._facts = facts
-        self._limits = limits
-        self._temperature = temperature
         self._memory = Memory()
-        self._tools = [watched(tool, self._memory, limits.tool_s) for tool in tools]
+        self._tools = [watched(tool, self._memory, models[0][1].tool_s) for tool in tools]
         self._prefill: asyncio.Task[None] | None = None
         self._language = ""
 
@@ -110,8 +107,8 @@ class OpenAIAgent:
             dialogue=self._memory.dialogue,
             emit=outbox.put_nowait,
         )
-        model = self._models[1] if attempt >= 2 and len(self._models) > 1 else self._models[0]
-        production = asyncio.create_task(self._produce(context, model, outbox), name="agent-reply")
+        model, limits = self._models[1] if attempt >= 2 and len(self._models) > 1 else self._models[0]
+        production = asyncio.create_task(self._produce(context, model, limits, outbox), name="agent-reply")
         finished = False
         try:
             while (event := await outbox.get()) is not None:
@@ -130,18 +127,18 @@ class OpenAIAgent:
         """See `pipelines.models.ports.Agent`. With an embedded model the conversation so far is then computed in the
         background, so that the next turn costs only the caller's new words."""
         self._memory.remember(reply, text)
-        if self._prefill is None and isinstance(self._models[0], ConstrainedModel) and self._language:
+        if self._prefill is None and isinstance(self._models[0][0], ConstrainedModel) and self._language:
             self._prefill = asyncio.create_task(self.warm(self._language), name="agent-prefill")
             self._prefill.add_done_callback(self._prefilled)
 
     async def warm(self, language: str) -> None:
         """Compute the prompt of the call so far ahead of time (embedded model only). Best effort: a failure shows in
         the reply itself."""
-        model = self._models[0]
+        model, limits = self._models[0]
         if isinstance(model, ConstrainedModel):
             try:
                 prompt = self._prompt(language, model)
-                async with asyncio.timeout(self._limits.model_s):
+                async with asyncio.timeout(limits.model_s):
                     await model.prefill(prompt.instructions, self._input(prompt, model), list(self._tools))
             except (openai.OpenAIError, TimeoutError):
                 return
@@ -151,14 +148,15 @@ class OpenAIAgent:
         if self._prefill is not None:
             await asyncio.gather(self._prefill, return_exceptions=True)
 
-    async def _produce(self, context: CallContext, model: Model, outbox: asyncio.Queue[Event | None]) -> None:
-        limits = self._limits
+    async def _produce(
+        self, context: CallContext, model: Model, limits: AgentLimits, outbox: asyncio.Queue[Event | None]
+    ) -> None:
         prompt = self._prompt(context.language, model)
         agent = Agent[CallContext](
             name="receptionist",
             instructions=prompt.instructions,
             model=TimeLimited(model, limits.first_token_s, limits.model_s),
-            model_settings=ModelSettings(temperature=self._temperature, max_tokens=limits.tokens),
+            model_settings=ModelSettings(temperature=limits.temperature, max_tokens=limits.tokens),
             tools=list(self._tools),
             tool_use_behavior=_stop_when_answered,
         )

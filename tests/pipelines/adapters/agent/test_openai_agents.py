@@ -24,6 +24,7 @@ def opened(url: str, tools=(), fallback: str = "", **options) -> OpenAIAgent:
         tools=tools,
         fallback=Endpoint(fallback, "m2") if fallback else None,
         limits=options.pop("limits", QUICK),
+        fallback_limits=options.pop("fallback_limits", QUICK),
     )
     return factory.open("c", "+15550100", "+15550101", "en", NOW)
 
@@ -192,14 +193,16 @@ async def test_a_failing_model_is_a_model_error_without_the_key(script: list) ->
 
 async def test_the_fallback_answers_the_third_attempt() -> None:
     broken = FakeEndpoint(*[[{"status": 500, "body": {}}]] * 2)
-    other = FakeEndpoint(["Here I am."])
+    other = FakeEndpoint([0.4, "Here I am."])
+    slow = AgentLimits(first_token_s=2.0, model_s=2.0, temperature=0.7)
     async with serving(broken) as url, serving(other) as url2:
-        agent = opened(url, fallback=url2)
+        agent = opened(url, fallback=url2, fallback_limits=slow)
         for attempt in (0, 1):
             with pytest.raises(ModelError):
                 await answer(agent, 1, "Hello", attempt=attempt)
         assert words(await answer(agent, 1, "Hello", attempt=2)) == "Here I am."
     assert [m["role"] for m in other.requests[0]["messages"]] == ["system", "user"]
+    assert [r["temperature"] for r in (*broken.requests, *other.requests)] == [0.0, 0.0, 0.7]
 
 
 async def test_endless_tool_calls_end() -> None:
