@@ -101,6 +101,27 @@ DIALOGUES: dict[str, tuple[str, Script]] = {
             ("Okay, thank you, bye.", [hung_up]),
         ],
     ),
+    "hours_follow_up": (
+        "en",
+        [
+            ("Hello, what are your opening hours?", [calls("opening_hours")]),
+            ("Sorry wait and on Saturday.", [says("Saturday.*closed")]),
+        ],
+    ),
+    "slots_follow_up": (
+        "en",
+        [
+            ("Have you got anything free on Thursday?", [calls("find_slots", "thursday")]),
+            ("And on Friday?", [calls("find_slots", "friday")]),
+        ],
+    ),
+    "hours_follow_up_fr": (
+        "fr",
+        [
+            ("Bonjour, vous êtes ouverts quand ?", [calls("opening_hours")]),
+            ("Pardon, et le samedi.", [says("samedi.*ferm")]),
+        ],
+    ),
     "book": (
         "en",
         [

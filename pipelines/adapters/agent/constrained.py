@@ -21,7 +21,15 @@ from openai.types.responses import (
 )
 
 from pipelines.adapters.agent.engine import EmbeddedEngine
-from pipelines.adapters.agent.grammar import call_text, called, is_call, read_call, reply_grammar, tool_prompt
+from pipelines.adapters.agent.grammar import (
+    call_text,
+    called,
+    is_call,
+    read_call,
+    reply_grammar,
+    settled_call,
+    tool_prompt,
+)
 
 
 class ConstrainedModel(Model):
@@ -65,7 +73,8 @@ class ConstrainedModel(Model):
                     yield ResponseCreatedEvent(type="response.created", sequence_number=number, response=_response([]))
                 text += delta
                 if is_call(text):
-                    if not named and (tool := called(text, functions)):
+                    tool = called(text, functions)
+                    if tool is not None and not named:
                         named = True
                         number += 1
                         yield ResponseOutputItemAddedEvent(
@@ -76,6 +85,9 @@ class ConstrainedModel(Model):
                             output_index=0,
                             sequence_number=number,
                         )
+                    if (whole := settled_call(text, functions)) is not None:
+                        text = whole
+                        break  # what is left to be written is known: each token of it would cost the caller 60 ms
                 else:
                     number += 1
                     yield ResponseTextDeltaEvent(

@@ -97,6 +97,18 @@ def read_call(text: str, tools: Iterable[FunctionTool]) -> tuple[str, str]:
     return tool.name, json.dumps(given, ensure_ascii=False)
 
 
+def settled_call(text: str, tools: Sequence[FunctionTool]) -> str | None:
+    """The whole of a call that is being written, as soon as nothing is left to choose; None before."""
+    tool = called(text, tools)
+    if tool is not None and not _parameters(tool):
+        return call_text(tool, "{}")
+    try:
+        read_call(text, tools)
+    except ValueError:
+        return None
+    return text
+
+
 def _spelled(name: str) -> str:
     """A tool's name as the model writes it: with a first character that no speech begins with."""
     return name if is_call(name) else f"use_{name}"

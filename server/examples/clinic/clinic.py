@@ -37,7 +37,7 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
         asked = _meant(day, call) if day else read_day(call.dialogue[-1][1], call.now.date())
         if asked is None:
             return _say(call, "week")
-        return _say(call, "open" if asked.weekday() < 5 else "closed", day=asked)
+        return _say(call, "open" if _is_open(asked) else "closed", day=asked)
 
     async def find_slots(context: Context, day: Day, part_of_day: Literal["morning", "afternoon", ""] = "") -> str:
         """free appointments"""
@@ -88,8 +88,18 @@ async def _offer(diary: Diary, call: CallContext, asked: date, part_of_day: str,
     times = [say_time(start.time(), language) for start in _spread([s for s in fitting if s.date() == day])]
     spoken = f" {SAYINGS[language]['or']} ".join(part for part in (", ".join(times[:-1]), times[-1]) if part)
     if day != asked:
-        return _say(call, "full", day=asked, other=say_day(day, language, call.now.date()), times=spoken)
+        return _say(
+            call,
+            "full" if _is_open(asked) else "shut",
+            day=asked,
+            other=say_day(day, language, call.now.date()),
+            times=spoken,
+        )
     return _say(call, saying, day=asked, times=spoken)
+
+
+def _is_open(day: date) -> bool:
+    return day.weekday() < 5
 
 
 def _spread(starts: list[datetime]) -> list[datetime]:

@@ -12,6 +12,7 @@ from pipelines.adapters.agent.grammar import (
     is_call,
     read_call,
     reply_grammar,
+    settled_call,
     tool_prompt,
 )
 from server.tools.functions import function_as_tool
@@ -93,3 +94,18 @@ def test_a_call_never_begins_like_speech() -> None:
     assert read_call(call_text(SEARCH, '{"text": "x"}'), TOOLS) == ("Search", '{"text": "x"}')
     assert not is_call("Good morning")
     assert not is_call("Été")
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("find_", "find_out()"),
+        ("find", None),
+        ('find("a', None),
+        ('find("(a)', None),
+        ('find("(a)")', 'find("(a)")'),
+        ('find("a", "pm")', 'find("a", "pm")'),
+    ],
+)
+def test_a_call_is_settled_once_nothing_is_left_to_choose(text: str, whole: str | None) -> None:
+    assert settled_call(text, TOOLS) == whole

@@ -113,6 +113,11 @@ async def test_a_full_day_offers_the_next(diary: Diary, tools) -> None:
     assert "On Monday, November 30th" in said
 
 
+async def test_a_day_of_rest_is_said_to_be_one(tools) -> None:
+    said = await invoke(tools["find_slots"], context_of(dialogue=[("caller", "And on Saturday?")]), day="Saturday")
+    assert said.startswith("On Saturday, November 28th, we are closed. On Monday")
+
+
 async def test_hours(tools) -> None:
     assert "Monday to Friday" in await invoke(tools["opening_hours"], context_of(dialogue=[("caller", "When?")]))
     context = context_of(dialogue=[("caller", "On Saturday?")])
