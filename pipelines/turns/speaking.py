@@ -67,20 +67,22 @@ class Speaking:
             return []
         reply.token_at = reply.token_at or at
         reply.tool = event.tool
-        if event.tool in _ANNOUNCED:
+        if event.tool in _ANNOUNCED or reply.fillers:
             return []
         since = reply.caller_end if reply.caller_end is not None else at
         return [do.SetDeadline(FILLER, max(at, since + self._settings.filler_after_us))]
 
     def filler(self, at: int) -> list[do.Action]:
-        """The agent is busy, most often with a tool, and the caller hears nothing."""
+        """The agent is busy, most often with a tool, and the caller hears nothing: one of the fillers, and the last of them when one
+        was not enough."""
         reply = self.reply
         if reply is None or not reply.waiting or not self._playout.idle(at):
             return []
         fillers = self._settings.phrases[reply.language].fillers
         if not fillers:
             return []
-        reply.say(fillers[(reply.number + reply.fillers) % len(fillers)], filler=True)
+        *first, last = fillers
+        reply.say(last if reply.fillers or not first else first[reply.number % len(first)], filler=True)
         again = do.SetDeadline(FILLER, at + self._settings.filler_again_us)
         return [do.Observed("filler"), again, *reply.requests()]
 

@@ -104,10 +104,11 @@ class Bench:
                 if self._fails("agent"):
                     self._post(at + self.token_delay, ev.ModelFailed("agent", reply, "scripted"))
                     return
-                for n, piece in enumerate(self.reply(text)):
+                pieces = self.reply(text)
+                for n, piece in enumerate(pieces):
                     event = ev.ReplyDelta(reply, piece) if isinstance(piece, str) else piece
                     self._post(at + self.token_delay + n * 20 * MS, event)
-                self._post(at + self.token_delay + 1 * MS * 500, ev.ReplyFinished(reply))
+                self._post(at + self.token_delay + max(500, 20 * len(pieces)) * MS, ev.ReplyFinished(reply))
             case do.Synthesize(reply=reply, chunk=chunk, text=text):
                 if self._fails("tts"):
                     self._post(at + self.tts_delay, ev.ModelFailed("tts", chunk, "scripted", reply=reply))

@@ -1,11 +1,12 @@
 """The turn machine on the bench: what a caller would notice, and what must hold for any order of events."""
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import actions as do
 from pipelines import events as ev
-from tests.helpers.bench import SETTINGS, Bench
+from tests.helpers.bench import PHRASES, SETTINGS, Bench
 
 
 def test_the_greeting_is_spoken_and_the_question_answered() -> None:
@@ -204,6 +205,17 @@ def _bench(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]])
     for seconds, event in late:
         bench.post(seconds, event)
     return bench.run(25)
+
+
+def test_one_filler_does_for_a_quick_tool_and_the_last_is_for_the_second_time() -> None:
+    def reply(text: str) -> list[ev.Event | str]:
+        return [ev.ToolExpected(1, "look"), *[ev.ToolStarted(1, "look")] * 340, "Here it is."]
+
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], fillers=("Let me see.", "Still looking."))}
+    settings = msgspec.structs.replace(SETTINGS, phrases=phrases)
+    bench = Bench(settings, speech=((3.0, 4.0),), reply=reply).run(20)
+    said = [s.text for s in bench.of(do.Synthesize)][1:]
+    assert said == ["Let me see.", "Still looking.", "Here it is."]
 
 
 def test_keys_are_one_turn_after_a_pause() -> None:
