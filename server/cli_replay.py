@@ -99,6 +99,8 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
                 raise typer.Exit(_table(dump, json))
             if dump.is_dir():
                 recorded = read_dump(dump)
+            elif not dump.exists():
+                raise DumpError(f"{dump}: there is nothing")
             elif not models:
                 raise DumpError(f"{dump}: a sound file has no decisions to compare: add --models")
             else:

@@ -144,6 +144,11 @@ def test_what_cannot_be_replayed(invoke, tmp_path, name):
     assert name.strip(".") in result.output
 
 
+def test_a_path_that_is_not_there_is_said_to_be_nothing(invoke, tmp_path):
+    assert invoke(tmp_path / "nowhere").exit_code == 2
+    assert "nowhere: there is nothing" in invoke(tmp_path / "nowhere").stderr.replace("\n", "")
+
+
 def test_a_folder_of_calls_is_a_table(invoke, root, call, tmp_path):
     recorder = Recorder(root)
     broken = save(recorder, call, "CA2")
