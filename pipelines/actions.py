@@ -33,13 +33,39 @@ class Transcribe(Action):
     attempt: int = 0
 
 
+class JudgeTurn(Action):
+    """Tell by the sound whether the caller has finished: his turn so far is media samples [first, last). Answered by `TurnJudged`;
+    not at all, or by `ModelFailed("turn", request)`, when there is no such model or it is busy: the words decide then."""
+
+    request: int
+    first: int
+    last: int
+
+
 class StartReply(Action):
-    """Let the agent answer `text`, said by the caller in `language`; answered by `ReplyDelta`... and `ReplyFinished`."""
+    """Let the agent answer `text`, said by the caller in `language`; answered by `ReplyDelta`... and `ReplyFinished`.
+
+    `speculative`: the caller may not have finished. Nothing is done that anybody could notice (no tool but those that only read)
+    until `CommitReply`; `CancelReply` and `ForgetReply` undo it."""
 
     reply: int
     text: str
     language: str
     attempt: int = 0
+    speculative: bool = False
+
+
+class CommitReply(Action):
+    """The speculative `reply` is the answer: what it held back may be done."""
+
+    reply: int
+
+
+class ForgetReply(Action):
+    """`reply` was none: a draft that was dropped, or one that was cut before anybody noticed it, since the caller went on. Neither
+    its words nor what it answers stay in memory; what it answers comes again, as part of a longer turn. After its `CancelReply`."""
+
+    reply: int
 
 
 class Synthesize(Action):
@@ -145,6 +171,7 @@ class CaptionUpdated(Action):
 
     committed: str
     tentative: str
+    language: str = ""
 
 
 class TurnTaken(Action):
@@ -165,7 +192,10 @@ class Observed(Action):
 AnyAction = (
     AnalyzeWindow
     | Transcribe
+    | JudgeTurn
     | StartReply
+    | CommitReply
+    | ForgetReply
     | Synthesize
     | CancelReply
     | Remember

@@ -5,7 +5,9 @@ what of it was heard); this file is what lies between them: who has the floor.
 
     floor of          event                                         goes to
     ----------------  --------------------------------------------  ----------------------------------------------
-    nobody            caller's turn complete                        agent (StartReply)
+    nobody            caller may have finished                      nobody, a draft of the answer is begun
+    nobody            caller's turn complete                        agent (StartReply, or CommitReply of the draft)
+    nobody            caller goes on                                nobody, the draft is dropped
     nobody            silence                                       agent (prompt, goodbye)
     agent             speech starts                                 undecided: `_overlap`, decided by `_interrupt`/`_carry_on`
     agent, undecided  still speaking at the overlap deadline        caller (clear, cancel, remember what was heard)
@@ -32,7 +34,7 @@ from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Reply
 from pipelines.turns.retry import Retry
 from pipelines.turns.speaking import FILLER, PLAYOUT, REPLY_END, Speaking
-from pipelines.turns.speech import Speech, SpeechStarted
+from pipelines.turns.speech import Speech, SpeechDipped, SpeechStarted
 from pipelines.units import MS, SECOND, ms_to_samples, to_seconds
 
 __all__ = ["WINDOW", "Call", "CallSettings"]
@@ -70,6 +72,7 @@ class Call:
             ev.CallEnded: self._call_ended,
             ev.WindowAnalyzed: self._window_analyzed,
             ev.TranscriptReady: self._transcript_ready,
+            ev.TurnJudged: self._turn_judged,
             ev.ReplyDelta: self._reply_delta,
             ev.ToolExpected: self._tool_coming,
             ev.ToolStarted: self._tool_coming,
@@ -155,8 +158,12 @@ class Call:
         if change is None:
             if self._hearing.speaking and self._overlap is None:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
+                self._drop_stale_draft()
         elif isinstance(change, SpeechStarted):
             self._speech_started(at, change.first)
+        elif isinstance(change, SpeechDipped):
+            if self._overlap is None:
+                self._out += self._hearing.dip(change.last, self.inbound.end)
         else:
             self._speech_stopped(at, change.last)
 
@@ -172,6 +179,7 @@ class Call:
             self._out.append(do.SetDeadline("turn_limit", at + self.settings.turn_limit_us))
         said_at = self.inbound.said_at(first)
         self._out += self._hearing.begin(first, said_at, at)
+        self._drop_stale_draft()
         if self._speaking.reply is None:
             return
         if self._speaking.played_out(at):  # only its last mark is awaited
@@ -218,6 +226,24 @@ class Call:
         self._out += self._hearing.transcribed(event)
         self._judge(at)
         self._take_turn(at)
+        self._drop_stale_draft()
+        self._begin_draft(at)
+
+    def _turn_judged(self, at: int, event: ev.TurnJudged) -> None:
+        self._out += self._hearing.judged(event)
+
+    def _drop_stale_draft(self) -> None:
+        """The draft answers what the caller may have ended with; when he goes on, there is none."""
+        draft, hearing = self._speaking.draft, self._hearing
+        if draft is not None and (
+            not hearing.known or (draft.asked, draft.language) != (hearing.text, hearing.language)
+        ):
+            self._out += self._speaking.drop_draft()
+
+    def _begin_draft(self, at: int) -> None:
+        free = self._speaking.reply is None and self._overlap is None and not self._closing
+        if self.settings.speculate and free and self._speaking.draft is None and self._hearing.sounds_complete:
+            self._out += self._speaking.begin_draft(at, self._hearing.language, self._hearing.text)
 
     def _endpoint(self, at: int) -> None:
         self._hearing.endpoint_reached()
@@ -230,7 +256,7 @@ class Call:
         hearing, text = self._hearing, self._hearing.text
         self._out.append(do.CancelDeadline("turn_limit"))
         if text:
-            self._answer(at, text, hearing.started_at, hearing.ended_at, hearing.endpoint_at or at)
+            self._answer(at, text, hearing.said, hearing.started_at, hearing.ended_at, hearing.endpoint_at or at)
             return
         hearing.reset()
         if self._speaking.reply is None:
@@ -240,16 +266,20 @@ class Call:
             else:
                 self._arm_silence(at)
 
-    def _answer(self, at: int, text: str, started_at: int, ended_at: int, endpoint_at: int) -> None:
+    def _answer(self, at: int, text: str, said: str, started_at: int, ended_at: int, endpoint_at: int) -> None:
         language = self._hearing.language
-        turn = do.Turn("caller", text, text, to_seconds(started_at), to_seconds(ended_at), language=language)
+        turn = do.Turn("caller", said, said, to_seconds(started_at), to_seconds(ended_at), language=language)
         self._hearing.reset()
-        reply = self._begin_reply(at, produced=True)
+        draft = self._speaking.draft
+        if draft is not None and (draft.asked, draft.language) == (text, language):
+            reply, start = self._speaking.promote(at), do.CommitReply(draft.number)
+        else:
+            reply = self._begin_reply(at, produced=True)
+            reply.asked, start = text, do.StartReply(reply.number, text, language)
         reply.caller_end, reply.endpoint_at = ended_at, min(endpoint_at, at)
-        reply.asked = text
         self._quiet_since = at
-        self._out += [do.TurnTaken(turn), do.StartReply(reply.number, text, language)]
-        self._out.append(do.SetDeadline(FILLER, at + self.settings.filler_slow_us))
+        self._out += [do.TurnTaken(turn), do.CancelDeadline("silence"), start, *self._speaking.await_words(at)]
+        self._pump(at)
 
     # ---- the caller's keys
 
@@ -268,7 +298,7 @@ class Call:
         digits = self._keypad.take()
         self._out.append(do.CancelDeadline(DIGITS))
         if digits and not self._closing and not self.settings.echo:
-            self._answer(at, f"[keypad] {digits}", at, at, at)
+            self._answer(at, f"[keypad] {digits}", f"[keypad] {digits}", at, at, at)
 
     # ---- overlap
 
@@ -310,9 +340,15 @@ class Call:
     def _cut_reply(self, at: int) -> None:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""
         self._overlap = None
-        if self._speaking.reply is not None:
+        self._out += self._speaking.drop_draft()
+        reply = self._speaking.reply
+        if reply is not None:
             self._out.append(do.CancelDeadline(OVERLAP))
-            self._out += self._speaking.cut(at)
+            joined = reply.unnoticed and self._hearing.open
+            self._out += self._speaking.cut(at, forget=joined)
+            if joined:
+                self._out.append(do.Observed("turn_joined"))
+                self._hearing.join(reply.asked)
 
     # ---- the agent's turn
 
@@ -347,7 +383,9 @@ class Call:
         if reply is None:
             return
         reply.finish()
-        if reply.empty and not reply.after:
+        if self._speaking.is_draft(event.reply):
+            self._out += self._speaking.drop_draft() if reply.empty and not reply.after else reply.requests()
+        elif reply.empty and not reply.after:
             again = self._retry.reply(reply)
             if again is None:
                 self._give_up(at)
@@ -405,11 +443,11 @@ class Call:
             reply.after, reply.after_value = "transfer", event.number
 
     def _digits_requested(self, at: int, event: ev.DigitsRequested) -> None:
-        if self._speaking.live(event.reply):
+        if self._speaking.live(event.reply) and not self._speaking.is_draft(event.reply):
             self._out.append(do.SendDigits(event.digits))
 
     def _digits_expected(self, at: int, event: ev.DigitsExpected) -> None:
-        if self._speaking.live(event.reply):
+        if self._speaking.live(event.reply) and not self._speaking.is_draft(event.reply):
             self._keypad.expect(event.length)
 
     # ---- silence

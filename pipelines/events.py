@@ -77,6 +77,13 @@ class TranscriptReady(Event):
     p_language: float = 1.0
 
 
+class TurnJudged(Event):
+    """Answer to `JudgeTurn`: probability, 0 to 1, that the caller has finished, by the sound of his last words."""
+
+    request: int
+    p_end: float
+
+
 class ReplyDelta(Event):
     """The agent's next piece of text in `reply`."""
 
@@ -124,7 +131,7 @@ class SpeechSynthesized(Event):
 
 
 class ModelFailed(Event):
-    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts" or "vad"; `request`: the request's, reply's or chunk's
+    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad" or "turn"; `request`: the request's, reply's or chunk's
     number (for "tts" the chunk, with `reply` set). A carrier that refuses a transfer fails in the same way, as port "transfer"."""
 
     port: str
@@ -180,6 +187,7 @@ AnyEvent = (
     | CallEnded
     | WindowAnalyzed
     | TranscriptReady
+    | TurnJudged
     | ReplyDelta
     | ToolExpected
     | ToolStarted

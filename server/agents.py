@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Agents:
         self._engines: dict[str, EmbeddedEngine] = {}
         self._toolboxes: list[Toolbox] = []
         self._factories: dict[str, AgentFactory] = {}
+        self._phrases: dict[str, Mapping[str, Sequence[str]]] = {}
 
     @classmethod
     async def open(
@@ -64,6 +65,7 @@ class Agents:
             goodbye=agent.goodbye,
         )
         self._toolboxes.append(toolbox)
+        self._phrases[agent.name] = toolbox.phrases
         factory = AgentFactory(
             llm,
             instructions=agent.instructions,
@@ -95,6 +97,11 @@ class Agents:
         """The agent of a call that has just started."""
         factory = self._factories[agent.name]
         return factory.open(started.call_id, started.caller, started.called, agent.languages[0], self._now())
+
+    def phrases(self, agent: AgentConfig) -> list[tuple[str, str]]:
+        """(text, language) of what the agent's tools say word for word again and again."""
+        said = self._phrases.get(agent.name, {})
+        return [(text, language) for language in agent.languages for text in said.get(language, ())]
 
     async def close(self) -> None:
         for toolbox in self._toolboxes:

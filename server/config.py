@@ -143,6 +143,13 @@ class DenoiseSettings(Section):
         return "" if self.kind == "none" else self.kind
 
 
+class TurnModelSettings(Section):
+    """What tells by its sound whether a turn is over; "none": the words alone decide."""
+
+    kind: Literal["none", "smart-turn"] = "none"
+    model: str = "smart-turn-v3"
+
+
 class LlmSettings(Section):
     """A language model: "embedded" runs `model` of the store on this machine, "openai" talks to any endpoint of that
     form."""
@@ -173,6 +180,7 @@ class ModelSettings(Section):
     stt: SttSettings = SttSettings()
     vad: VadSettings = VadSettings()
     denoise: DenoiseSettings = DenoiseSettings()
+    turn: TurnModelSettings = TurnModelSettings()
     tts: dict[Language, TtsSettings] = Field(_VOICES)
     llm: LlmSettings = LlmSettings()
     llm_fallback: LlmSettings | None = None
@@ -185,15 +193,18 @@ class ModelSettings(Section):
 
 class TurnSettings(Section):
     """When a caller is heard as speaking, as done, as interrupting. `vad_*`: probabilities of speech; `lead_ms`: how
-    far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_max_ms`): silence that ends a turn that
-    sounds complete (or does not)."""
+    far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_sure_ms`, `endpoint_max_ms`): silence that ends a
+    turn (that is a question or a known answer; that goes on by its words or its sound); `speculate`: prepare an answer before
+    that, which is dropped when the caller goes on."""
 
     vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
     vad_stop: float = Field(_POLICY.speech_off, gt=0, lt=1)
     min_speech_ms: Milliseconds = _POLICY.min_speech_us // MS
     min_silence_ms: Milliseconds = _POLICY.min_silence_us // MS
     endpoint_ms: Milliseconds = _POLICY.endpoint_us // MS
+    endpoint_sure_ms: Milliseconds = _POLICY.endpoint_sure_us // MS
     endpoint_max_ms: Milliseconds = _POLICY.endpoint_unsure_us // MS
+    speculate: bool = _POLICY.speculate
     interruption_ms: Milliseconds = _POLICY.interruption_us // MS
     turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
     lead_ms: int = Field(_POLICY.lead_us // MS, ge=40, le=200)
@@ -204,6 +215,8 @@ class TurnSettings(Section):
             raise ValueError("`vad_stop` must not be above `vad_start`. Raise the one or lower the other.")
         if self.endpoint_max_ms < self.endpoint_ms:
             raise ValueError("`endpoint_max_ms` must not be below `endpoint_ms`. Raise the one or lower the other.")
+        if self.endpoint_sure_ms > self.endpoint_ms:
+            raise ValueError("`endpoint_sure_ms` must not be above `endpoint_ms`. Lower the one or raise the other.")
         return self
 
 
@@ -240,6 +253,8 @@ class Config(Section):
             if models.stt.fallback is not None:
                 wanted.append(("models.stt.fallback", "stt", models.stt.kind, models.stt.fallback))
             wanted.append(("models.denoise.kind", "denoise", models.denoise.kind, models.denoise.model))
+            if models.turn.kind != "none":
+                wanted.append(("models.turn.model", "turn", models.turn.kind, models.turn.model))
             for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):
                 if llm is not None and llm.kind == "embedded":
                     wanted.append((f"models.{key}.model", "llm", "gguf", llm.model))

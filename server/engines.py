@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
+from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, TurnDetector, VoiceActivity
 from pipelines.models.store import Store
 from pipelines.turns.sentences import Chunker
 from server.agent_config import VoiceSettings
@@ -13,6 +13,7 @@ from server.config import AgentConfig, Config, SttSettings
 from server.inference.listen import VoiceWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
+from server.inference.turn import TurnWorker
 from server.settings import phrases_of
 
 Progress = Callable[[str], None]
@@ -25,6 +26,7 @@ class Engines:
     def __init__(self) -> None:
         self.voice: VoiceWorker | None = None
         self.transcribe: TranscribeWorker | None = None
+        self.turn: TurnWorker | None = None
         self._speakers: dict[str, SpeakWorker] = {}  # by agent
 
     @classmethod
@@ -54,6 +56,11 @@ class Engines:
             await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
         )
         self.transcribe = TranscribeWorker(stt, second, timeout_s=models.stt.timeout_s, observe=observe)
+        if models.turn.kind != "none":
+            progress(models.turn.model)
+        turn = await asyncio.to_thread(load_turn_detector, store, config)
+        if turn is not None:
+            self.turn = TurnWorker(turn, observe=observe)
         loaded: dict[tuple[str, str], TextToSpeech] = {}
 
         async def voice(settings: VoiceSettings, language: str) -> TextToSpeech:
@@ -75,15 +82,21 @@ class Engines:
                     if settings.fallback is not None
                 }
                 shared[key] = SpeakWorker(voices, fallback, cache_dir=cache_dir(), observe=observe)
-            self._speakers[agent.name] = speaker = shared[key]
+            self._speakers[agent.name] = shared[key]
             progress(f"phrases of {agent.name}")
-            await speaker.warm(recurring(agent))
+            await self.warm(agent, recurring(agent))
+
+    async def warm(self, agent: AgentConfig, texts: Sequence[tuple[str, str]]) -> None:
+        """Have (text, language) ready that the agent will say."""
+        speaker = self.speaker(agent)
+        if speaker is not None:
+            await speaker.warm(texts)
 
     def speaker(self, agent: AgentConfig) -> SpeakWorker | None:
         return self._speakers.get(agent.name)
 
     async def close(self) -> None:
-        workers = [self.voice, self.transcribe, *set(self._speakers.values())]
+        workers = [self.voice, self.transcribe, self.turn, *set(self._speakers.values())]
         await asyncio.gather(*(worker.aclose() for worker in workers if worker is not None))
 
 
@@ -94,10 +107,14 @@ def recurring(agent: AgentConfig) -> list[tuple[str, str]]:
         phrases = phrases_of(agent, language)
         said = (phrases.greeting, phrases.prompt, phrases.goodbye, phrases.apology, *phrases.fillers)
         texts += [(text, language) for text in said]
-        # The agent says goodbye in a reply of its own, which is spoken in chunks.
-        chunker = Chunker(language)
-        texts += [(chunk, language) for chunk in (*chunker.push(phrases.goodbye), *chunker.finish())]
+        texts += chunked(phrases.goodbye, language)  # the agent says goodbye in a reply of its own
     return texts
+
+
+def chunked(text: str, language: str) -> list[tuple[str, str]]:
+    """(text, language) of the chunks in which a reply of these words is spoken."""
+    chunker = Chunker(language)
+    return [(chunk, language) for chunk in (*chunker.push(text), *chunker.finish())]
 
 
 def cache_dir() -> Path:
@@ -117,6 +134,14 @@ def load_denoiser(store: Store, config: Config) -> Denoiser | None:
     from pipelines.adapters.denoise.dtln import Dtln
 
     return Dtln(store.path(config.models.denoise.model))
+
+
+def load_turn_detector(store: Store, config: Config) -> TurnDetector | None:
+    if config.models.turn.kind == "none":
+        return None
+    from pipelines.adapters.turn.smart_turn import SmartTurn
+
+    return SmartTurn(store.path(config.models.turn.model))
 
 
 def load_stt(store: Store, settings: SttSettings, name: str) -> SpeechToText:

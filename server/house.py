@@ -18,7 +18,7 @@ from pipelines.replay.dump import Meta
 from server.agents import Agents
 from server.auth import Tokens
 from server.config import Config
-from server.engines import Engines
+from server.engines import Engines, chunked
 from server.models import CallModels
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
@@ -64,6 +64,10 @@ class House:
         self._stack.push_async_callback(self._engines.close)
         self._agents = await Agents.open(config, progress)
         self._stack.push_async_callback(self._agents.close)
+        for agent in config.agents:
+            progress(f"what the tools of {agent.name} say")
+            said = [chunk for text, language in self._agents.phrases(agent) for chunk in chunked(text, language)]
+            await self._engines.warm(agent, said)
         watch = asyncio.create_task(self.metrics.watch_loop(), name="loop-watch")
         self._stack.callback(watch.cancel)
         # What is loaded now stays: without this each full collection walks half a million objects of libraries, and all calls

@@ -22,6 +22,7 @@ class CallModels:
     ) -> None:
         self._stream = engines.voice.open(deliver) if engines.voice is not None else None
         self._transcriber = engines.transcribe
+        self._judge = engines.turn
         self._speaker = engines.speaker(agent)
         self._outbound, self._languages = outbound, tuple(languages)
         self._hot_words = ", ".join(agent.hot_words)
@@ -35,6 +36,10 @@ class CallModels:
         languages = (action.language,) if action.language else self._languages
         self._transcriber.submit(action, audio, languages, self._hot_words, self._deliver, self)
 
+    def judge(self, action: do.JudgeTurn, audio: NDArray[np.float32]) -> None:
+        if self._judge is not None:
+            self._judge.submit(action, audio, self._deliver, self)
+
     def synthesize(self, action: do.Synthesize) -> None:
         self._speaker.submit(action, self._outbound, self._deliver, self)
 
@@ -47,5 +52,7 @@ class CallModels:
             self._stream.close()
         if self._transcriber is not None:
             self._transcriber.cancel(self)
+        if self._judge is not None:
+            self._judge.cancel(self)
         if self._speaker is not None:
             self._speaker.cancel(self)

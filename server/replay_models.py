@@ -118,6 +118,10 @@ class SettlingAgent(Agent, Protocol):
         """Wait until nothing is computed in the background."""
         ...
 
+    async def held(self, reply: int) -> None:
+        """Wait until the speculative `reply` waits for its commit; for ever if it does not."""
+        ...
+
 
 class LiveAgent:
     """A real agent in virtual time. Its event loop runs only while an answer is waited for.
@@ -129,24 +133,51 @@ class LiveAgent:
     def __init__(self, agent: SettlingAgent, runner: asyncio.Runner) -> None:
         self._agent, self._runner = agent, runner
 
-    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
-        """The agent's events, each with the microseconds that were spent waiting for them. Closing stops the agent."""
-        events = self._agent.reply(action.reply, action.text, action.language, attempt=action.attempt)
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
+        """The agent's events, each with the microseconds that were spent waiting for them; no event when it waits for
+        its commit. Closing stops the agent."""
+        events = self._agent.reply(
+            action.reply, action.text, action.language, attempt=action.attempt, speculative=action.speculative
+        )
+        coming: asyncio.Future[ev.Event | None] | None = None
 
-        async def following() -> ev.Event | None:
-            return await anext(events, None)
+        async def following() -> bool:
+            """Whether the next event came, rather than that the reply is held."""
+            nonlocal coming
+            coming = coming or asyncio.ensure_future(anext(events, None))
+            held = asyncio.create_task(self._agent.held(action.reply))
+            await asyncio.wait({coming, held}, return_when=asyncio.FIRST_COMPLETED)
+            held.cancel()
+            return coming.done()
+
+        async def close() -> None:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+            await events.aclose()
 
         waited = 0
         try:
             while True:
                 began = time.perf_counter_ns()
-                event = self._runner.run(following())
+                came = self._runner.run(following())
                 waited += (time.perf_counter_ns() - began) // 1_000
+                if not came:
+                    yield waited, None
+                    continue
+                assert coming is not None
+                event, coming = coming.result(), None
                 if event is None:
                     return
                 yield waited, event
         finally:
-            self._runner.run(events.aclose())
+            self._runner.run(close())
+
+    def commit(self, action: do.CommitReply) -> None:
+        self._agent.commit(action.reply)
+
+    def forget(self, action: do.ForgetReply) -> None:
+        self._agent.forget(action.reply)
 
     def remember(self, action: do.Remember) -> None:
         async def remembered() -> None:

@@ -61,6 +61,7 @@ class Ears(Protocol):
 
     def analyze(self, first: int, audio: object) -> None: ...
     def transcribe(self, action: do.Transcribe, audio: object) -> None: ...
+    def judge(self, action: do.JudgeTurn, audio: object) -> None: ...
     def synthesize(self, action: do.Synthesize) -> None: ...
     def cancel_reply(self, reply: int) -> None: ...
     def close(self) -> None: ...
@@ -97,7 +98,11 @@ class Session:
         self._do = {
             do.AnalyzeWindow: self._analyze_window,
             do.Transcribe: self._transcribe,
+            do.JudgeTurn: self._judge_turn,
             do.StartReply: self._start_reply,
+            do.CaptionUpdated: self._overhear,
+            do.CommitReply: self._commit_reply,
+            do.ForgetReply: self._forget_reply,
             do.Synthesize: self._synthesize,
             do.CancelReply: self._cancel_reply,
             do.Remember: self._remember,
@@ -208,6 +213,10 @@ class Session:
         else:
             self._models.transcribe(action, audio)
 
+    def _judge_turn(self, action: do.JudgeTurn) -> None:
+        with suppress(IndexError):  # too late to matter
+            self._models.judge(action, self.call.span(action.first, action.last))
+
     def _synthesize(self, action: do.Synthesize) -> None:
         self._models.synthesize(action)
 
@@ -220,7 +229,14 @@ class Session:
 
     async def _run_reply(self, action: do.StartReply) -> None:
         try:
-            async for event in self._agent.reply(action.reply, action.text, action.language, attempt=action.attempt):
+            events = self._agent.reply(
+                action.reply,
+                action.text,
+                action.language,
+                attempt=action.attempt,
+                speculative=action.speculative,
+            )
+            async for event in events:
                 self.deliver(event)
         except AlloError as error:
             log.warning("agent_failed", error=type(error).__name__, attempt=action.attempt)
@@ -241,6 +257,16 @@ class Session:
             self._errands.add(task)
             task.add_done_callback(self._errands.discard)
         self._models.cancel_reply(action.reply)
+
+    def _overhear(self, action: do.CaptionUpdated) -> None:
+        if self._agent is not None:
+            self._agent.overhear(f"{action.committed} {action.tentative}".strip(), action.language)
+
+    def _commit_reply(self, action: do.CommitReply) -> None:
+        self._agent.commit(action.reply)
+
+    def _forget_reply(self, action: do.ForgetReply) -> None:
+        self._agent.forget(action.reply)
 
     def _remember(self, action: do.Remember) -> None:
         if self._agent is not None:

@@ -58,6 +58,15 @@ class SpeechToText(Protocol):
         ...
 
 
+class TurnDetector(Protocol):
+    """Tells a caller who has finished from one who only pauses, by the sound of his words."""
+
+    def p_end(self, audio: Audio) -> float:
+        """Probability, 0 to 1, that the turn is over. `audio`: its last seconds (the whole turn, if it was short), to 0.1
+        or 0.2 s after the last word. Depends on nothing else."""
+        ...
+
+
 class TextToSpeech(Protocol):
     sample_rate: int
     """Hz of what `synthesize` yields."""
@@ -75,8 +84,24 @@ class Agent(Protocol):
     TransferRequested, DigitsRequested (with the reply's number) and returns when the reply is complete; it raises ModelError
     when the model fails. Cancelling the iteration stops the work."""
 
-    def reply(self, reply: int, text: str, language: str, *, attempt: int = 0) -> AsyncIterator[Event]:
-        """Answer what the caller said. `attempt`: 0 the first, 1 a retry, from 2 on the configured fallback model answers."""
+    def reply(
+        self, reply: int, text: str, language: str, *, attempt: int = 0, speculative: bool = False
+    ) -> AsyncIterator[Event]:
+        """Answer what the caller said. `attempt`: 0 the first, 1 a retry, from 2 on the configured fallback model answers.
+
+        `speculative`: he may not have finished. Tools that do more than read wait for `commit`."""
+        ...
+
+    def overhear(self, text: str, language: str) -> None:
+        """The caller, who is still speaking, has said `text` by now: a hint, to prepare by."""
+        ...
+
+    def commit(self, reply: int) -> None:
+        """The speculative `reply` is the answer."""
+        ...
+
+    def forget(self, reply: int) -> None:
+        """The speculative `reply`, which was cancelled, was none: nothing of it stays in memory, nor does what it answers."""
         ...
 
     def remember(self, reply: int, text: str) -> None:

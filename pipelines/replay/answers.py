@@ -13,7 +13,7 @@ import msgspec
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.errors import ModelError
-from pipelines.models.ports import Audio, SpeechToText, Transcript, VoiceActivity
+from pipelines.models.ports import Audio, SpeechToText, Transcript, TurnDetector, VoiceActivity
 from pipelines.replay.dump import Dump
 from pipelines.units import MS
 
@@ -25,6 +25,7 @@ class Latency(msgspec.Struct, frozen=True):
     """Microseconds that each kind of answer takes when runs are not timed: the same run gives the same decisions."""
 
     window: int = 5 * MS
+    judgement: int = 80 * MS
     transcript: int = 300 * MS
     token: int = 300 * MS
     sound: int = 100 * MS
@@ -44,9 +45,13 @@ class _Stopwatch:
 
 
 class AgentPart(Protocol):
-    """The agent of a run: `reply` and `remember` as in `Answers`."""
+    """The agent of a run: as in `Answers`."""
 
-    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]: ...
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]: ...
+
+    def commit(self, action: do.CommitReply) -> None: ...
+
+    def forget(self, action: do.ForgetReply) -> None: ...
 
     def remember(self, action: do.Remember) -> None: ...
 
@@ -57,10 +62,16 @@ class FixedPace:
     def __init__(self, agent: AgentPart, after_us: int = Latency().token) -> None:
         self._agent, self._after_us = agent, after_us
 
-    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
         with closing(self._agent.reply(action)) as events:
             for _, event in events:
                 yield self._after_us, event
+
+    def commit(self, action: do.CommitReply) -> None:
+        self._agent.commit(action)
+
+    def forget(self, action: do.ForgetReply) -> None:
+        self._agent.forget(action)
 
     def remember(self, action: do.Remember) -> None:
         self._agent.remember(action)
@@ -83,6 +94,8 @@ class RecordedAgent:
             for action in step.actions:
                 if isinstance(action, do.StartReply):
                     by_number[action.reply] = _RecordedReply(step.at, action.text)
+                elif isinstance(action, do.ForgetReply):
+                    by_number.pop(action.reply, None)
         self._replies = [reply for reply in by_number.values() if reply.events]
 
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
@@ -96,6 +109,12 @@ class RecordedAgent:
         except GeneratorExit:
             best.used = False  # cancelled: the caller went on, and the question is still to come
             raise
+
+    def commit(self, action: do.CommitReply) -> None:
+        """What was recorded was committed."""
+
+    def forget(self, action: do.ForgetReply) -> None:
+        """A draft leaves no trace."""
 
     def remember(self, action: do.Remember) -> None:
         """A recording does not change its mind."""
@@ -157,6 +176,7 @@ class ModelAnswers:
         spoken: dict[str, list[tuple[int, bytes]]] | None = None,
         clock: Callable[[], int] | None = None,
         latency: Latency | None = None,
+        turn_detector: TurnDetector | None = None,
         hot_words: str = "",
     ) -> None:
         """`clock`: counts real microseconds, to give every answer the time that it really took; None: `latency`."""
@@ -169,6 +189,7 @@ class ModelAnswers:
         self._spoken = spoken or {}
         self._stopwatch = _Stopwatch(clock)
         self._latency = latency or Latency()
+        self._turn_detector = turn_detector
         self._hot_words = hot_words
 
     def analyze(self, action: do.AnalyzeWindow, audio: Audio) -> tuple[int, float]:
@@ -184,8 +205,21 @@ class ModelAnswers:
         )
         return self._stopwatch.since(start, self._latency.transcript), said
 
-    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
+    def judge(self, action: do.JudgeTurn, audio: Audio) -> tuple[int, float] | None:
+        if self._turn_detector is None:
+            return None
+        start = self._stopwatch.start()
+        p_end = self._turn_detector.p_end(audio)
+        return self._stopwatch.since(start, self._latency.judgement), p_end
+
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
         return self._agent.reply(action)
+
+    def commit(self, action: do.CommitReply) -> None:
+        self._agent.commit(action)
+
+    def forget(self, action: do.ForgetReply) -> None:
+        self._agent.forget(action)
 
     def synthesize(self, action: do.Synthesize) -> Iterator[tuple[int, bytes]]:
         recorded = self._spoken.get(action.text)

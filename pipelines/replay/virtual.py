@@ -39,10 +39,19 @@ class Answers(Protocol):
 
     def transcribe(self, action: do.Transcribe, audio: Audio) -> tuple[int, Transcript]: ...
 
-    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
-        """The agent's events but for `ReplyFinished`. The next is asked for when the one before has happened, so that a
-        cancelled reply, whose generator is closed, does no more than it would in a call."""
+    def judge(self, action: do.JudgeTurn, audio: Audio) -> tuple[int, float] | None:
+        """None where nobody judges."""
         ...
+
+    def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
+        """The agent's events but for `ReplyFinished`. The next is asked for when the one before has happened, so that a
+        cancelled reply, whose generator is closed, does no more than it would in a call. No event: a speculative reply
+        that cannot go on without its commit."""
+        ...
+
+    def commit(self, action: do.CommitReply) -> None: ...
+
+    def forget(self, action: do.ForgetReply) -> None: ...
 
     def synthesize(self, action: do.Synthesize) -> Iterable[tuple[int, bytes]]:
         """Pieces of audio in the outbound format."""
@@ -101,7 +110,10 @@ class _Run:
         self._order = 0
         self._deadlines: dict[str, int] = {}
         self._hearing, self._voice = _Worker(), _Worker()
-        self._replies: dict[int, tuple[int, Generator[tuple[int, ev.Event], None, None]]] = {}  # asked when, events
+        self._replies: dict[
+            int, tuple[int, Generator[tuple[int, ev.Event | None], None, None]]
+        ] = {}  # asked when, events
+        self._held: dict[int, int] = {}  # replies that wait for their commit: microseconds after they were asked for
         self._cancelled: set[int] = set()
         self._working = 0  # workers that are busy
         self._ending = False
@@ -211,12 +223,21 @@ class _Run:
             self._push(at + took, ev.WindowAnalyzed(action.first, p_speech))
         elif isinstance(action, do.Transcribe):
             self._ask(at, self._hearing, action, self._call.span(action.first, action.last))
+        elif isinstance(action, do.JudgeTurn):
+            judged = self._answers.judge(action, self._call.span(action.first, action.last))
+            if judged is not None:
+                self._push(at + judged[0], ev.TurnJudged(action.request, judged[1]))
         elif isinstance(action, do.Synthesize):
             self._ask(at, self._voice, action, None)
         elif isinstance(action, do.StartReply):
             self._reply(at, action)
         elif isinstance(action, do.CancelReply):
             self._cancel(action.reply)
+        elif isinstance(action, do.CommitReply):
+            self._answers.commit(action)
+            self._commit(at, action.reply)
+        elif isinstance(action, do.ForgetReply):
+            self._answers.forget(action)
         elif isinstance(action, do.Remember):
             self._answers.remember(action)
         elif isinstance(action, do.HangUp | do.Transfer):
@@ -264,15 +285,30 @@ class _Run:
     def _next_of_agent(self, at: int, reply: int) -> None:
         asked, events = self._replies[reply]
         try:
-            took, event = next(events, (at - asked, None))
+            answer = next(events, None)
         except ModelError as error:
             self._push(at, _OfAgent(reply, ev.ModelFailed("agent", reply, type(error).__name__), last=True))
             return
-        self._push(asked + took, _OfAgent(reply, event or ev.ReplyFinished(reply), last=event is None))
+        if answer is None:
+            self._push(at, _OfAgent(reply, ev.ReplyFinished(reply), last=True))
+            return
+        took, event = answer
+        if event is None:
+            self._held[reply] = took
+        else:
+            self._push(asked + took, _OfAgent(reply, event, last=False))
+
+    def _commit(self, at: int, reply: int) -> None:
+        took = self._held.pop(reply, None)
+        if took is not None:  # it goes on from where it was held
+            asked, events = self._replies[reply]
+            self._replies[reply] = max(at, asked + took) - took, events
+            self._next_of_agent(at, reply)
 
     def _cancel(self, reply: int) -> None:
         """Nothing more of this reply is produced: what is on its way is taken back, as a live driver would."""
         self._cancelled.add(reply)
+        self._held.pop(reply, None)
         if reply in self._replies:
             _, events = self._replies.pop(reply)
             events.close()

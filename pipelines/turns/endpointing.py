@@ -24,12 +24,20 @@ _DICTATED = re.compile(r"(?<!\d)(?:\d[\s.,-]*){3,9}$")  # part of a phone number
 _WORD = re.compile(r"[\w'’-]+")
 
 
-def silence_wanted(text: str, language: str, settings: CallSettings) -> int:
+def silence_wanted(text: str, language: str, settings: CallSettings, p_end: float | None = None) -> int:
     """Microseconds of silence, counted from the caller's last word, after which he has finished.
 
-    Sure (a question, a known short answer): `endpoint_sure_us`. Unsure (ends in a conjunction, a hesitation, or inside a
-    dictated number): `endpoint_unsure_us`. Otherwise `endpoint_us`.
+    By the words: sure (a question, a known short answer) `endpoint_sure_us`; unsure (ends in a conjunction, a hesitation, or inside a
+    dictated number) `endpoint_unsure_us`; otherwise `endpoint_us`. `p_end`, the probability that he has finished by the sound, below
+    `p_end_unsure` makes any turn unsure; a high one makes none sure, since too many pauses sound finished
+    (tests/load/endpointing.py: about half of those of English readers).
     """
+    wanted = _by_words(text, language, settings)
+    doubtful = p_end is not None and p_end < settings.p_end_unsure
+    return settings.endpoint_unsure_us if doubtful else wanted
+
+
+def _by_words(text: str, language: str, settings: CallSettings) -> int:
     stripped = text.strip().lower().replace("’", "'")
     words = _WORD.findall(stripped)
     if not words:

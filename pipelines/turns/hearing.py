@@ -1,12 +1,12 @@
 """The caller's turn in progress: its stretches of speech, their transcripts, and whether he is taken to be done.
 
-A turn is one or more segments, each recognised as a whole. A pause asks for the final transcript of its segment at once; if the
-caller goes on before his turn is taken, the segment grows and is recognised again, so the words do not depend on where he breathed.
+A turn is one or more segments, each recognised as a whole. A dip asks for the final transcript of its segment, ahead of the pause that
+it may become; if the caller goes on, the segment grows and is recognised again, so the words do not depend on where he breathed.
 Only speech longer than `segment_us` is cut, at its quietest window.
 """
 
-from pipelines.actions import Action, CancelDeadline, CaptionUpdated, SetDeadline, Transcribe
-from pipelines.events import TranscriptReady
+from pipelines.actions import Action, CancelDeadline, CaptionUpdated, JudgeTurn, SetDeadline, Transcribe
+from pipelines.events import TranscriptReady, TurnJudged
 from pipelines.turns.endpointing import silence_wanted
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.transcript import Agreement
@@ -15,6 +15,7 @@ from pipelines.units import ms_to_samples, us_to_samples
 ENDPOINT = "endpoint"
 _TAIL = ms_to_samples(128)  # of the pause, given to the recogniser with the words
 _QUIET = ms_to_samples(3_000)  # the end of an overlong segment in which its quietest window is looked for
+_JUDGED = ms_to_samples(8_000)  # the end of a turn by which its sound is judged
 _SHORT = ms_to_samples(1_200)  # too little to tell the language by
 
 
@@ -36,12 +37,14 @@ class Hearing:
         self._preroll = us_to_samples(settings.preroll_us)
         self._segment_limit = us_to_samples(settings.segment_us)
         self._requests = 0
+        self._early = -1  # request of the transcript that a dip asked for, while it is not answered
         self.language = settings.languages[0]
         self._language_known = False
         self.reset()
 
     def reset(self) -> None:
         """Forget the turn: it was taken, or it was no turn."""
+        self._before = ""  # what he said in the turn before, which was taken too soon
         self._segments: list[_Segment] = []
         self._agreement = Agreement()
         self._partial = -1  # request of the partial under way
@@ -53,6 +56,7 @@ class Hearing:
         """Call time of the caller's last word so far."""
         self.endpoint_at: int | None = None
         """Call time at which the turn may be taken; None while he speaks or while the words are not known."""
+        self._p_end: float | None = None  # of `TurnJudged`, about the last segment as it is now
         self._passed = False
         self._forced = False
 
@@ -81,6 +85,11 @@ class Hearing:
     def continue_to(self, end: int, p_speech: float, at: int) -> list[Action]:
         """The caller is still speaking at media sample `end`: a partial may be due, an overlong segment is cut."""
         segment = self._segments[-1]
+        if p_speech >= self._settings.speech_off:  # the dip was none
+            segment.request, segment.text = -1, None
+            due = at - self._partial_at >= self._settings.partial_every_us
+        else:
+            due = False  # should it be the end, the whole is asked for in a moment
         length = end - segment.first
         if length > self._segment_limit - _QUIET and p_speech < self._quietest[0]:
             self._quietest = (p_speech, end)
@@ -89,7 +98,7 @@ class Hearing:
             actions = [self._final(segment)]
             self._open(segment.last)
             return actions
-        if self._partial < 0 and at - self._partial_at >= self._settings.partial_every_us:
+        if due and self._partial < 0 and self._early < 0:
             self._partial, self._partial_at = self._next_request(), at
             return [Transcribe(self._partial, segment.first, end, False, self._language_for(length))]
         return []
@@ -99,8 +108,25 @@ class Hearing:
         self.speaking = False
         self._partial = -1  # the final replaces it, answered or not
         self.ended_at = said_at
+        asked = self._segments[-1].request >= 0  # by a dip
+        actions = self._settle() if asked else self._ask(last, end)
+        if self._settings.judge_turns:
+            first = max(self._segments[0].first, end - _JUDGED)
+            actions.append(JudgeTurn(self._segments[-1].request, first, max(end, first + 1)))
+        return actions
+
+    def dip(self, last: int, end: int) -> list[Action]:
+        """The caller may have finished at media sample `last`; audio up to `end` is there. One such question at a time."""
+        if not self.speaking or self._early >= 0 or self._segments[-1].request >= 0:
+            return []
+        actions = self._ask(last, end)
+        self._early = self._segments[-1].request
+        return actions
+
+    def _ask(self, last: int, end: int) -> list[Action]:
         segment = self._segments[-1]
         segment.last = max(min(last + _TAIL, end), segment.first + 1)
+        self._p_end = None
         return [self._final(segment)]
 
     def _final(self, segment: _Segment) -> Transcribe:
@@ -121,27 +147,44 @@ class Hearing:
 
     def transcribed(self, event: TranscriptReady) -> list[Action]:
         """A transcript came. Stale ones (the caller went on, the turn was taken) are dropped by their number."""
-        if event.request == self._partial:
+        early, self._early = self._early, -1 if event.request == self._early else self._early
+        segment = next((s for s in self._segments if s.request == event.request), None)
+        if event.request == self._partial or (event.request == early and segment is None and self.speaking):
             self._partial = -1
             self._agreement.update(event.text)
             before = " ".join(s.text for s in self._segments[:-1] if s.text)
             committed = " ".join(filter(None, (before, *self._agreement.committed)))
-            return [CaptionUpdated(committed, " ".join(self._agreement.tentative))]
-        segment = next((s for s in self._segments if s.request == event.request), None)
+            return [CaptionUpdated(committed, " ".join(self._agreement.tentative), event.language)]
         if segment is None:
             return []
         segment.text = event.text.strip()
         if segment.text and event.language in self._settings.languages:
             self.language, self._language_known = event.language, True
+        return self._settle()
+
+    def judged(self, event: TurnJudged) -> list[Action]:
+        """The sound of his last words was judged."""
+        if not self._segments or self._segments[-1].request != event.request or self._passed:
+            return []
+        self._p_end = event.p_end
+        return self._settle()
+
+    def _settle(self) -> list[Action]:
+        """Choose how long a silence ends the turn, once he has paused and his words are known."""
         if self.speaking or not self.known:
             return []
-        wanted = 0 if self._forced else silence_wanted(self.text, self.language, self._settings)
-        self.endpoint_at = self.ended_at + wanted
+        self.endpoint_at = self.ended_at + (0 if self._forced else self._wanted)
         self._passed = False
         return [SetDeadline(ENDPOINT, self.endpoint_at)]
 
+    @property
+    def _wanted(self) -> int:
+        return silence_wanted(self.text, self.language, self._settings, self._p_end)
+
     def retry(self, request: int) -> list[Action] | None:
         """A transcript failed: ask again, or None when all attempts are used up. [] if nobody waits for it."""
+        if request == self._early:
+            self._early = -1
         if request == self._partial:
             self._partial = -1
             return []
@@ -159,8 +202,24 @@ class Hearing:
         return bool(self._segments) and all(s.text is not None for s in self._segments)
 
     @property
+    def sounds_complete(self) -> bool:
+        """Whether what he has said by now, pause or dip, may be all: then it is worth preparing an answer."""
+        return self.known and bool(self.text) and self._wanted < self._settings.endpoint_unsure_us
+
+    @property
     def text(self) -> str:
+        """What he wants answered."""
+        said = self.said
+        return f"{self._before} {said}" if self._before and said else said
+
+    @property
+    def said(self) -> str:
+        """What he said in this turn."""
         return " ".join(s.text for s in self._segments if s.text)
+
+    def join(self, before: str) -> None:
+        """The turn before was taken too soon, and is not answered yet: this one goes on with it."""
+        self._before = before
 
     @property
     def open(self) -> bool:

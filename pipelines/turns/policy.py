@@ -31,19 +31,27 @@ class CallSettings(msgspec.Struct, frozen=True):
     speech_on: float = 0.5
     speech_off: float = 0.35
     min_speech_us: int = 64 * MS
+    dip_us: int = 64 * MS
+    """So short a silence may be the end already: the words are asked for, and an answer is prepared."""
     min_silence_us: int = 192 * MS
     preroll_us: int = 320 * MS
     """Audio before the first speech window that is transcribed with it: soft first consonants."""
-    partial_every_us: int = 1_000 * MS
+    partial_every_us: int = 600 * MS
     segment_us: int = 14 * SECOND
     """Longest stretch given to the recogniser at once."""
     turn_limit_us: int = 40 * SECOND
     """A caller who never stops is answered after this long."""
 
     # taking turns
+    speculate: bool = True
+    """Prepare the answer at a dip or a pause, to be heard only if the turn ends there."""
+    judge_turns: bool = False
+    """Ask a model, by the sound, whether he has finished."""
     endpoint_us: int = 480 * MS
     endpoint_sure_us: int = 320 * MS
     endpoint_unsure_us: int = 1_200 * MS
+    p_end_unsure: float = 0.3
+    """Below this probability that he has finished, by the sound, he is given more time."""
     interruption_us: int = 240 * MS
     """A caller still speaking over the agent this long after voice activity fired interrupts."""
     digits_gap_us: int = 1_500 * MS

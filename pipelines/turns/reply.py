@@ -31,6 +31,7 @@ class Reply:
         self.produced = produced
         self.text_done = not produced
         self.tool = ""  # the tool that runs now
+        self.acted = False  # a tool has run, or runs
         self.asked = ""  # what the caller said, for another attempt
         self.attempt = 0
         self.after = ""  # "hang_up" or "transfer" once it was heard
@@ -81,6 +82,8 @@ class Reply:
 
     def failed(self, number: int) -> bool:
         """A chunk could not be spoken: try again (True), or give it up (False)."""
+        if number >= len(self._chunks):
+            return True
         chunk = self._chunks[number]
         chunk.attempt += 1
         if chunk.attempt < self._settings.tts_attempts and not chunk.audio:
@@ -115,6 +118,11 @@ class Reply:
     def fillers(self) -> int:
         """How many were said."""
         return sum(c.filler for c in self._chunks)
+
+    @property
+    def unnoticed(self) -> bool:
+        """Whether it answers the caller, and neither a sound of it was heard nor a tool has run for it."""
+        return bool(self.asked) and self.ear_at is None and not self.acted
 
     @property
     def empty(self) -> bool:
@@ -156,8 +164,9 @@ class Reply:
         start = self.ear_at if self.ear_at is not None else end
         gap, parts = None, {}
         if self.caller_end is not None and self.ear_at is not None:
-            audio = self.audio_at or self.ear_at
-            token = min(self.token_at or audio, audio)  # a filler may sound before the first token
+            # What was done before the turn was taken took no time of the caller's; a filler may sound before the first token.
+            audio = max(self.audio_at or self.ear_at, self.started_at)
+            token = max(min(self.token_at or audio, audio), self.started_at)
             steps = (
                 ("endpointing", self.caller_end, self.endpoint_at),
                 ("stt", self.endpoint_at, self.started_at),

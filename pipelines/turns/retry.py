@@ -30,9 +30,15 @@ class Retry:
                 return [] if self._deaf_windows < self._settings.vad_failures else None
             case "stt":
                 return hearing.retry(failure.request)
+            case "turn":
+                return []  # the words decide
+            case "agent" if speaking.is_draft(failure.request):
+                return speaking.drop_draft()  # the reply is asked for again when it is needed
             case "agent":
                 reply = speaking.live(failure.request)
                 return [] if reply is None else self.reply(reply)
+            case "tts" if speaking.is_draft(failure.reply):
+                return speaking.drop_draft()
             case "tts":
                 reply = speaking.live(failure.reply)
                 if reply is None:

@@ -1,4 +1,5 @@
-"""A reply's text, as it is written, into chunks that can be spoken: first a short one, to start early, then sentences.
+"""A reply's text, as it is written, into chunks that can be spoken: first a short one, to start early, then a middling one, which a
+slow voice can make while the first is heard, then sentences.
 
 Words are taken one by one as their end is seen, so the chunks depend on the text alone, never on how it was cut into
 deltas. A chunk ends between words only: what is written without a space (9:30, 1,200, 3.5, an address) cannot be split.
@@ -7,7 +8,8 @@ What is no speech is left out: markdown, emojis, and what small models let slip 
 import re
 import unicodedata
 
-_FIRST_WORDS = 3  # a first chunk ends at a comma from here on
+_EAGER_WORDS = (3, 5)  # the first chunk, and the second, end at a comma from here on
+_EAGER_CHARACTERS = (12, 28)  # ... or from here on
 _FIRST_LINK = 7  # ... before a linking word from here on
 _FIRST_FULL = 10  # ... anywhere it does not hurt from here on
 _FIRST_HARD = 14  # ... and wherever it is, numbers apart
@@ -62,7 +64,7 @@ class Chunker:
         self._leaning = _LEANING.get(language, frozenset())
         self._word = ""  # still being written
         self._words: list[str] = []  # of the chunk being made
-        self._first = True
+        self._made = 0  # chunks
         self._line_start = True
         self._unsure = ""  # a last word that ends a sentence or not, by what follows
         self._braces = 0  # depth inside JSON
@@ -112,7 +114,7 @@ class Chunker:
         if any(_LETTER.search(word) for word in words):
             chunks.append(" ".join(words))
             self._words = self._words[size:]
-            self._first = False
+            self._made += 1
 
     # ---- where a chunk ends
 
@@ -130,8 +132,10 @@ class Chunker:
             return True
         if mark in "!?…" and mark:
             return True
-        if self._first and (mark in ",;:" or word in "–—"):
-            return self._spoken(self._words) >= _FIRST_WORDS and not core[:-1][-1:].isdigit()
+        if self._made < len(_EAGER_WORDS) and (mark in ",;:" or word in "–—"):
+            words, characters = self._spoken(self._words), len(" ".join(self._words))
+            enough = words >= _EAGER_WORDS[self._made] or (words > 1 and characters >= _EAGER_CHARACTERS[self._made])
+            return enough and not core[:-1][-1:].isdigit()
         return False
 
     def _ends_before(self, word: str) -> bool:
@@ -150,7 +154,7 @@ class Chunker:
         if sum(map(len, words)) + len(words) + len(word) > _LONGEST:
             return self._best_place(word)
         count = self._spoken(words)
-        if self._first and count >= _FIRST_LINK and _may_part(words[-1], word):
+        if not self._made and count >= _FIRST_LINK and _may_part(words[-1], word):
             good = words[-1].lower() not in self._leaning
             if (good and (word.lower() in self._linking or count >= _FIRST_FULL)) or count >= _FIRST_HARD:
                 return len(words)

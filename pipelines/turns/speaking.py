@@ -1,7 +1,8 @@
 """The agent's side of a call: the reply that is live, what of it goes to synthesis and to the carrier, and what the caller heard.
 
-`Call` decides when a reply begins and when it is cut; everything between is here. There is never more than one reply: whatever
-comes late for another is dropped by its number in `live`.
+`Call` decides when a reply begins and when it is cut; everything between is here. There is never more than one reply, or one draft of
+it: whatever comes late for another is dropped by its number in `live`. A draft is written and synthesized like a reply, but nothing of
+it leaves before `promote`.
 """
 
 from pipelines import actions as do
@@ -28,12 +29,17 @@ class Speaking:
         self._playout = Playout(outbound, settings.lead_us, 0 if settings.echo else settings.mark_every_us)
         self._replies = 0
         self.reply: Reply | None = None
+        self.draft: Reply | None = None
+        """The answer to what the caller has said so far, should he have finished."""
         self.unheard: list[str] = []
         """What the last reply had still to say when it was cut."""
 
     def live(self, number: int) -> Reply | None:
-        """The reply, if it is the one that is live."""
-        return self.reply if self.reply is not None and self.reply.number == number else None
+        """The reply or the draft, if it is the one that is live."""
+        return next((r for r in (self.reply, self.draft) if r is not None and r.number == number), None)
+
+    def is_draft(self, number: int) -> bool:
+        return self.draft is not None and self.draft.number == number
 
     def left_us(self, at: int) -> int:
         """How much the agent has still to say, as far as is known."""
@@ -44,10 +50,37 @@ class Speaking:
     def begin(self, at: int, language: str, *, produced: bool) -> Reply:
         """Make a reply live; the one before must be over. `produced`: the agent writes it."""
         assert self.reply is None
-        self.reply = Reply(self._replies, language, self._settings, at, produced=produced)
-        self._replies += 1
+        self.reply = self._new(at, language, produced=produced)
         self.unheard = []
         return self.reply
+
+    def begin_draft(self, at: int, language: str, asked: str) -> list[do.Action]:
+        """Let the agent answer `asked` before it is known whether that was all."""
+        assert self.reply is None
+        assert self.draft is None
+        self.draft = self._new(at, language, produced=True)
+        self.draft.asked = asked
+        start = do.StartReply(self.draft.number, asked, language, speculative=True)
+        return [do.Observed("speculation"), start]
+
+    def promote(self, at: int) -> Reply:
+        """The draft is the reply."""
+        self.reply, self.draft = self.draft, None
+        assert self.reply is not None
+        self.reply.started_at = at
+        self.unheard = []
+        return self.reply
+
+    def drop_draft(self) -> list[do.Action]:
+        """The caller goes on: the draft was never written."""
+        if self.draft is None:
+            return []
+        number, self.draft = self.draft.number, None
+        return [do.CancelReply(number), do.ForgetReply(number), do.Observed("speculation_dropped")]
+
+    def _new(self, at: int, language: str, *, produced: bool) -> Reply:
+        self._replies += 1
+        return Reply(self._replies - 1, language, self._settings, at, produced=produced)
 
     # ---- its words
 
@@ -67,7 +100,16 @@ class Speaking:
             return []
         reply.token_at = reply.token_at or at
         reply.tool = event.tool
-        if event.tool in _ANNOUNCED or reply.fillers:
+        reply.acted = reply.acted or isinstance(event, ev.ToolStarted)
+        return self.await_words(at) if reply is self.reply else []
+
+    def await_words(self, at: int) -> list[do.Action]:
+        """The reply has nothing to say yet: when a filler is due."""
+        reply = self.reply
+        assert reply is not None
+        if not reply.tool:
+            return [do.SetDeadline(FILLER, at + self._settings.filler_slow_us)]
+        if reply.tool in _ANNOUNCED or reply.fillers:
             return []
         since = reply.caller_end if reply.caller_end is not None else at
         return [do.SetDeadline(FILLER, max(at, since + self._settings.filler_after_us))]
@@ -78,6 +120,8 @@ class Speaking:
         reply = self.reply
         if reply is None or not reply.waiting or not self._playout.idle(at):
             return []
+        if reply.token_at is not None and not reply.tool:
+            return []  # its words are coming
         fillers = self._settings.phrases[reply.language].fillers
         if not fillers:
             return []
@@ -157,8 +201,9 @@ class Speaking:
             *_report(reply, reply.text, end, interrupted=False),
         ]
 
-    def cut(self, at: int) -> list[do.Action]:
-        """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""
+    def cut(self, at: int, *, forget: bool) -> list[do.Action]:
+        """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard; `forget`: of nothing,
+        not even of what it was to answer."""
         reply, self.reply = self.reply, None
         assert reply is not None
         ledger = self._playout.heard_chunks(reply.number, at)
@@ -168,8 +213,10 @@ class Speaking:
             actions.append(do.ClearMedia())
         end = min(at, self._playout.ear_end) if reply.ear_at is not None else at
         self._playout.clear(at)
-        actions += [do.CancelReply(reply.number), do.Remember(reply.number, heard)]
-        return actions + _report(reply, heard, end, interrupted=True)
+        actions.append(do.CancelReply(reply.number))
+        if forget:
+            return [*actions, do.ForgetReply(reply.number)]
+        return [*actions, do.Remember(reply.number, heard), *_report(reply, heard, end, interrupted=True)]
 
 
 def _report(reply: Reply, heard: str, end: int, *, interrupted: bool) -> list[do.Action]:

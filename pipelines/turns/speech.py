@@ -12,6 +12,12 @@ class SpeechStarted(msgspec.Struct, frozen=True):
     first: int
 
 
+class SpeechDipped(msgspec.Struct, frozen=True):
+    """No speech since media sample `last`, for so short a time that it may be a pause or only the closing of a consonant."""
+
+    last: int
+
+
 class SpeechStopped(msgspec.Struct, frozen=True):
     """The last speech window ended at media sample `last`; the silence since is long enough to call it a pause."""
 
@@ -27,13 +33,14 @@ class Speech:
     def __init__(self, settings: CallSettings, window: int) -> None:
         self._on, self._off = settings.speech_on, settings.speech_off
         self._min_speech = us_to_samples(settings.min_speech_us)
+        self._dip = us_to_samples(settings.dip_us)
         self._min_silence = us_to_samples(settings.min_silence_us)
         self._window = window
         self.speaking = False
         self._rise: int | None = None  # first sample of a run above the upper threshold, not yet speech
         self.last = 0  # end of the last window that was speech
 
-    def window_analyzed(self, first: int, p_speech: float) -> SpeechStarted | SpeechStopped | None:
+    def window_analyzed(self, first: int, p_speech: float) -> SpeechStarted | SpeechDipped | SpeechStopped | None:
         """Take the window that starts at media sample `first`; windows come in order, some may be missing."""
         end = first + self._window
         if not self.speaking:
@@ -50,8 +57,9 @@ class Speech:
         if p_speech >= self._off:
             self.last = end
             return None
-        if end - self.last < self._min_silence:
-            return None
+        silence = end - self.last
+        if silence < self._min_silence:
+            return SpeechDipped(self.last) if silence - self._window < self._dip <= silence else None
         self.speaking = False
         return SpeechStopped(self.last)
 

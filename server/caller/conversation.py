@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from server.caller.line import Line
-from server.caller.script import AwaitHangUp, Clip, HangUp, Interrupt, Listen, Press, Say, Script
+from server.caller.script import AwaitHangUp, Clip, HangUp, Interrupt, Listen, Over, Press, Say, Script
 
 _POLL_S = 0.05
 _KEY_S = 0.25
@@ -41,6 +41,8 @@ class Conversation:
     def __init__(self, line: Line, script: Script) -> None:
         self.line, self.script = line, script
         self.said: list[Said] = []
+        self.over: list[Said] = []
+        """Sounds over the agent that ask for nothing."""
         self.acted: list[Acted] = []
         self._clips = script.clips()
 
@@ -73,6 +75,8 @@ class Conversation:
                 await self._say(number, name, step.gain_db)
             case Interrupt():
                 return await self._interrupt(number, step, start)
+            case Over():
+                return await self._sound_over(number, step, start)
             case Press(digits=digits):
                 for digit in digits:
                     self.line.press(digit)
@@ -87,10 +91,13 @@ class Conversation:
         return None
 
     async def _say(self, number: int, name: str, gain_db: float) -> None:
+        self.said.append(await self._sound(number, name, gain_db))
+
+    async def _sound(self, number: int, name: str, gain_db: float) -> Said:
         clip = self._clips[name]
         start, end = self.line.say(clip.at(self.line.mouth.rate, gain_db))
-        self.said.append(Said(number, clip, start, end))
         await self.line.wait_ended((end - self.line.now) / 1e6)
+        return Said(number, clip, start, end)
 
     async def _hear_out(self, step: Listen, start: int) -> str | None:
         """Until the agent has finished what it says after `start`."""
@@ -121,6 +128,14 @@ class Conversation:
                 f"the agent did not speak for {step.after:g} s within {step.within:g} s: there was nothing to interrupt"
             )
         await self._say(number, step.clip, step.gain_db)
+        return None
+
+    async def _sound_over(self, number: int, step: Over, start: int) -> str | None:
+        if not await self._audible(start, step.after, step.within):
+            return (
+                f"the agent did not speak for {step.after:g} s within {step.within:g} s: there was nothing to go over"
+            )
+        self.over.append(await self._sound(number, step.clip, step.gain_db))
         return None
 
     def _yielded(self, number: int, step: object) -> int | None:

@@ -86,6 +86,16 @@ class Interrupt(_Step, tag="interrupt"):
     gain_db: float = 0.0
 
 
+class Over(_Step, tag="over"):
+    """A sound over the agent once it has been audible for `after`, that asks for nothing: "mm-hmm", a cough, music
+    behind the caller. The agent is to go on."""
+
+    clip: str
+    after: float = 1.0
+    within: float = 12.0
+    gain_db: float = 0.0
+
+
 class Press(_Step, tag="press"):
     """Press keys, one every 250 ms."""
 
@@ -102,7 +112,7 @@ class AwaitHangUp(_Step, tag="await_hang_up"):
     within: float = 15.0
 
 
-Step = Listen | Say | Interrupt | Press | HangUp | AwaitHangUp
+Step = Listen | Say | Interrupt | Over | Press | HangUp | AwaitHangUp
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,7 +124,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A caller. `errors`: the most of his words that may be misheard, as a word error rate; `noise_snr`: line noise
-    that many dB under his speech, None for a silent line."""
+    that many dB under his speech, None for a silent line; `library`: a folder of more clips, relative to the script's
+    file."""
 
     title: str
     step: tuple[Step, ...]
@@ -124,10 +135,13 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     errors: float = 0.25
     noise_snr: float | None = None
     row: tuple[Row, ...] = ()
+    library: str = ""
 
     def clips(self) -> dict[str, Clip]:
         """The clips it uses, by name. Raises `ScriptError`."""
-        return {step.clip: load_clip(step.clip) for step in self.step if isinstance(step, Say | Interrupt)}
+        library = Path(self.library) if self.library else None
+        spoken = [step.clip for step in self.step if isinstance(step, Say | Interrupt | Over)]
+        return {name: load_clip(name, library) for name in spoken}
 
 
 def load_script(name: str) -> Script:
@@ -141,6 +155,8 @@ def load_script(name: str) -> Script:
         ) from None
     except (OSError, ValueError) as error:
         raise ScriptError(f"{path}: {error}") from error
+    if script.library:
+        script = msgspec.structs.replace(script, library=str(path.parent / script.library))
     script.clips()
     return script
 
@@ -150,11 +166,19 @@ def shipped() -> Sequence[str]:
     return sorted(path.stem for path in _SCRIPTS.glob("*.toml"))
 
 
-def load_clip(name: str) -> Clip:
-    """A clip of `clips/` by name. Raises `ScriptError`."""
-    known = tomllib.loads((_CLIPS / "clips.toml").read_text())
-    if name not in known:
-        raise ScriptError(f"no clip {name!r} in {_CLIPS / 'clips.toml'}")
-    pcm, rate = soundfile.read(_CLIPS / f"{name}.wav", dtype="int16")
-    assert rate == 8_000
-    return Clip(name, known[name]["text"], pcm)
+def load_clip(name: str, library: Path | None = None) -> Clip:
+    """A clip by name: of `clips/`, or of another folder with a `clips.toml` and flac files. Raises `ScriptError`."""
+    for folder, suffix in ((library, "flac"), (_CLIPS, "wav")):
+        known = _catalogue(folder) if folder is not None else {}
+        if name in known:
+            pcm, rate = soundfile.read(folder / f"{name}.{suffix}", dtype="int16")
+            assert rate == 8_000
+            return Clip(name, known[name]["text"], pcm)
+    raise ScriptError(f"no clip {name!r} in {_CLIPS / 'clips.toml'}{f' or {library}' if library else ''}")
+
+
+def _catalogue(folder: Path) -> dict[str, dict[str, str]]:
+    try:
+        return tomllib.loads((folder / "clips.toml").read_text())
+    except (OSError, ValueError) as error:
+        raise ScriptError(f"{folder / 'clips.toml'}: {error}") from error

@@ -8,6 +8,7 @@ from agents import FunctionTool, RunContextWrapper
 from pydantic import Field
 
 from pipelines.adapters.agent.context import CallContext, Spoken
+from pipelines.adapters.agent.watched import reading
 from pipelines.events import DigitsExpected, DigitsRequested, HangUpRequested, TransferRequested
 from server.tools.functions import function_as_tool
 
@@ -63,10 +64,10 @@ def call_tools(
         call.emit(DigitsExpected(call.reply, length))
         return "ready: ask for the digits, they come as [keypad]"
 
-    functions = [hang_up]
+    # These two change nothing by themselves: the call acts on them when the reply was heard.
+    tools: list[FunctionTool] = [reading(function_as_tool(hang_up))]
     if transfer_number:
-        functions.append(transfer_to_person)
-    tools = [function_as_tool(function) for function in functions]
+        tools.append(reading(function_as_tool(transfer_to_person)))
     if keypad:
         tools += [function_as_tool(collect_digits), function_as_tool(send_digits)]
     return tools

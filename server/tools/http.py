@@ -8,6 +8,8 @@ import msgspec
 from agents import FunctionTool
 from agents.tool_context import ToolContext
 
+from pipelines.adapters.agent.watched import ReadingTool
+
 
 class HttpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One endpoint. `parameters`: JSON schema (type object) of what the agent must give. GET and DELETE send the
@@ -60,7 +62,8 @@ def http_tool(spec: HttpTool, session: aiohttp.ClientSession) -> FunctionTool:
                 raise HttpToolError(f"{spec.name}: answer longer than {spec.max_bytes} bytes")
             return answer.decode(response.charset or "utf-8", errors="replace")
 
-    return FunctionTool(
+    kind = ReadingTool if spec.method == "GET" else FunctionTool  # RFC 9110, section 9.2.1: GET is safe
+    return kind(
         name=spec.name,
         description=spec.description,
         params_json_schema=spec.parameters,

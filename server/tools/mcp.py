@@ -6,7 +6,9 @@ import asyncio
 import msgspec
 from agents import FunctionTool
 from agents.mcp import MCPServer, MCPServerStdio, MCPServerStreamableHttp, MCPUtil
+from mcp.types import Tool as MCPTool
 
+from pipelines.adapters.agent.watched import reading
 from pipelines.errors import ConfigError
 
 _CONNECT_S = 15.0
@@ -50,8 +52,9 @@ async def mcp_tools(spec: McpServer, server: MCPServer) -> list[FunctionTool]:
     missing = set(spec.tools) - {tool.name for tool in listed}
     if missing:
         raise ConfigError(f"mcp server {spec.name!r} has no tool {', '.join(sorted(missing))}")
-    return [
-        MCPUtil.to_function_tool(tool, server, convert_schemas_to_strict=False, failure_error_function=None)
-        for tool in listed
-        if not spec.tools or tool.name in spec.tools
-    ]
+    return [_tool(tool, server) for tool in listed if not spec.tools or tool.name in spec.tools]
+
+
+def _tool(listed: MCPTool, server: MCPServer) -> FunctionTool:
+    tool = MCPUtil.to_function_tool(listed, server, convert_schemas_to_strict=False, failure_error_function=None)
+    return reading(tool) if listed.annotations is not None and listed.annotations.read_only_hint else tool

@@ -21,10 +21,13 @@ Examples = Mapping[str, Sequence[tuple[str, str]]]
 
 
 class Toolbox:
-    """`tools` and `examples` for `AgentFactory`, and whatever must be kept open behind them."""
+    """`tools` and `examples` for `AgentFactory`, and whatever must be kept open behind them. `phrases`: by language, what
+    the tools say word for word again and again."""
 
-    def __init__(self, tools: list[FunctionTool], examples: Examples, stack: AsyncExitStack) -> None:
-        self.tools, self.examples = tools, examples
+    def __init__(
+        self, tools: list[FunctionTool], examples: Examples, phrases: Mapping[str, Sequence[str]], stack: AsyncExitStack
+    ) -> None:
+        self.tools, self.examples, self.phrases = tools, examples, phrases
         self._stack = stack
 
     @classmethod
@@ -50,12 +53,13 @@ class Toolbox:
         async with AsyncExitStack() as stack:
             tools: list[FunctionTool] = []
             examples: Examples = {}
+            phrases: Mapping[str, Sequence[str]] = {}
             for name in names:
                 if name == "clinic":
                     diary, found = await open_clinic(data / "clinic.sqlite", today)
                     stack.callback(diary.close)
                     tools += found
-                    examples = clinic.EXAMPLES
+                    examples, phrases = clinic.EXAMPLES, clinic.PHRASES
                 else:
                     tools.append(load_function(name))
             if http:
@@ -68,7 +72,7 @@ class Toolbox:
             tools += call_tools(transfer_number, keypad=keypad, goodbye=goodbye, handing_over=handing_over)
             if twice := sorted(name for name, count in Counter(tool.name for tool in tools).items() if count > 1):
                 raise ConfigError(f"two tools are called {', '.join(twice)}: rename or leave out one")
-            return cls(tools, examples, stack.pop_all())
+            return cls(tools, examples, phrases, stack.pop_all())
 
     async def close(self) -> None:
         """Close connections and databases."""

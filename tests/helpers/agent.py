@@ -24,8 +24,11 @@ MODELS = Path(os.environ.get("ALLO_MODELS", "~/.cache/allo/models")).expanduser(
 QWEN = MODELS / "qwen2.5-coder-1.5b-instruct-q4_k_m" / "model.gguf"
 
 
-async def answer(agent: Any, number: int, text: str, language: str = "en", attempt: int = 0) -> list[Event]:
-    return [event async for event in agent.reply(number, text, language, attempt=attempt)]
+async def answer(
+    agent: Any, number: int, text: str, language: str = "en", attempt: int = 0, speculative: bool = False
+) -> list[Event]:
+    events = agent.reply(number, text, language, attempt=attempt, speculative=speculative)
+    return [event async for event in events]
 
 
 def words(events: Sequence[Event]) -> str:

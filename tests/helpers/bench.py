@@ -49,6 +49,8 @@ class Bench:
         self._in_ear: list[tuple[int, str]] = []  # marks on their way: (when the ear reaches them, name)
         self._cancelled: set[int] = set()
         self.stt_delay, self.token_delay, self.tts_delay = 150 * MS, 300 * MS, 80 * MS
+        self.p_end: float | None = None
+        """What is answered when a turn is to be judged by its sound."""
         self.fail: dict[str, int] = {}  # port -> how many of its next requests fail
         self._post(0, ev.CallStarted("CA1", "twilio", TELEPHONE, TELEPHONE))
         self._media_from = 0
@@ -100,6 +102,9 @@ class Bench:
                 if final and len(self.words) > 1:
                     self.words.pop(0)
                 self._post(at + self.stt_delay, ev.TranscriptReady(request, text, "en"))
+            case do.JudgeTurn(request=request):
+                if self.p_end is not None:
+                    self._post(at + 80 * MS, ev.TurnJudged(request, self.p_end))
             case do.StartReply(reply=reply, text=text):
                 if self._fails("agent"):
                     self._post(at + self.token_delay, ev.ModelFailed("agent", reply, "scripted"))

@@ -194,10 +194,18 @@ class Scripted:
     def __init__(self, text: str = "Thank you. I will look that up in the book.", first_us: int = 200_000) -> None:
         self.text, self.first_us = text, first_us
         self.remembered: list[do.Remember] = []
+        self.committed: list[int] = []
+        self.forgotten: list[int] = []
 
     def reply(self, action):
         for index, word in enumerate(self.text.split()):
             yield self.first_us + index * 20_000, ev.ReplyDelta(action.reply, word + " ")
+
+    def commit(self, action) -> None:
+        self.committed.append(action.reply)
+
+    def forget(self, action) -> None:
+        self.forgotten.append(action.reply)
 
     def remember(self, action) -> None:
         self.remembered.append(action)

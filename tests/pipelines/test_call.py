@@ -19,7 +19,7 @@ def test_the_greeting_is_spoken_and_the_question_answered() -> None:
     answer = bench.turns[2]
     assert answer.gap is not None
     assert abs(sum(answer.parts.values()) - answer.gap) < 0.002
-    assert 0.6 < answer.gap < 1.2
+    assert 0.4 < answer.gap < 1.0
 
 
 def test_a_pause_does_not_end_the_turn() -> None:
@@ -157,56 +157,6 @@ def test_audio_that_stops_in_mid_word_ends_the_utterance() -> None:
     assert bench.of(do.StartReply)
 
 
-# ---- for any order of events
-
-_spans = st.lists(st.tuples(st.floats(0.2, 3.0), st.floats(0.05, 3.0)), max_size=6)
-_late = st.lists(
-    st.tuples(
-        st.floats(0.0, 20.0),
-        st.one_of(
-            st.builds(
-                ev.TranscriptReady,
-                st.integers(0, 8),
-                st.sampled_from(["", "yes", "and then"]),
-                st.sampled_from(["en", "fr", "xx"]),
-            ),
-            st.builds(ev.ReplyDelta, st.integers(0, 6), st.sampled_from(["Hello. ", "a", ""])),
-            st.builds(ev.ReplyFinished, st.integers(0, 6)),
-            st.builds(
-                ev.SpeechSynthesized, st.integers(0, 6), st.integers(0, 4), st.binary(max_size=900), st.booleans()
-            ),
-            st.builds(
-                ev.ModelFailed,
-                st.sampled_from(["stt", "agent", "tts", "vad", "transfer"]),
-                st.integers(0, 6),
-                st.just("x"),
-                st.integers(0, 6),
-            ),
-            st.builds(ev.MarkReturned, st.sampled_from(["r0:10", "r1:20", "zz"]), st.booleans()),
-            st.builds(ev.DigitReceived, st.sampled_from("0123456789*#")),
-            st.builds(ev.ToolStarted, st.integers(0, 4), st.just("t")),
-            st.builds(ev.ToolFinished, st.integers(0, 4), st.just("t"), st.just(""), st.booleans()),
-            st.builds(ev.HangUpRequested, st.integers(0, 4)),
-            st.builds(ev.TransferRequested, st.integers(0, 4), st.just("+15550100")),
-            st.builds(ev.CallStarted, st.just("x"), st.just("x"), st.just(ev.AudioFormat()), st.just(ev.AudioFormat())),
-            st.builds(ev.CallEnded, st.just("caller")),
-        ),
-    ),
-    max_size=12,
-)
-
-
-def _bench(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> Bench:
-    speech, at = [], 1.0
-    for silence, length in spans:
-        speech.append((at + silence, at + silence + length))
-        at += silence + length
-    bench = Bench(speech=tuple(speech), words=("What are your hours?", "Yes.", "", "Mm.", "And"))
-    for seconds, event in late:
-        bench.post(seconds, event)
-    return bench.run(25)
-
-
 def test_one_filler_does_for_a_quick_tool_and_the_last_is_for_the_second_time() -> None:
     def reply(text: str) -> list[ev.Event | str]:
         return [ev.ToolExpected(1, "look"), *[ev.ToolStarted(1, "look")] * 340, "Here it is."]
@@ -239,6 +189,134 @@ def test_keys_that_were_asked_for_are_waited_for_and_taken_when_all_are_there() 
     assert bench.when(do.StartReply)[1] == 16.5
 
 
+def test_the_answer_is_prepared_before_it_is_sure_that_he_has_finished() -> None:
+    bench = Bench(speech=((3.0, 4.5),)).run(10)
+    [start] = bench.of(do.StartReply)
+    assert start.speculative
+    assert bench.of(do.CommitReply) == [do.CommitReply(start.reply)]
+    assert bench.when(do.StartReply)[0] < 4.5 + (SETTINGS.dip_us + bench.stt_delay) / 1e6 + 0.1
+    assert bench.when(do.CommitReply)[0] > bench.when(do.StartReply)[0]
+    assert first_sent(bench, start.reply) >= bench.when(do.CommitReply)[0]
+    off = Bench(msgspec.structs.replace(SETTINGS, speculate=False), speech=((3.0, 4.5),)).run(10)
+    assert bench.turns[2].gap < off.turns[2].gap
+
+
+def first_sent(bench: Bench, reply: int) -> float:
+    return next(
+        at
+        for at, mark in zip(bench.when(do.SendMark), bench.of(do.SendMark), strict=True)
+        if mark.name.startswith(f"r{reply}:")
+    )
+
+
+def test_a_caller_who_goes_on_never_notices_the_draft() -> None:
+    bench = Bench(speech=((3.0, 4.0), (4.3, 5.5)), words=("I would like to book.", "I would like to book a slot.")).run(
+        12
+    )
+    dropped, kept = bench.of(do.StartReply)
+    assert bench.of(do.ForgetReply) == [do.ForgetReply(dropped.reply)]
+    assert do.CancelReply(dropped.reply) in bench.of(do.CancelReply)
+    assert bench.of(do.CommitReply) == [do.CommitReply(kept.reply)]
+    assert [t.text for t in bench.turns if t.party == "caller"] == ["I would like to book a slot."]
+    assert not [m for m in bench.of(do.SendMark) if m.name.startswith(f"r{dropped.reply}:")]
+
+
+def test_a_caller_who_goes_on_before_he_is_answered_is_answered_as_a_whole() -> None:
+    bench = Bench(speech=((3.0, 4.0), (4.6, 6.0)), words=("I need an appointment.", "On Tuesday."))
+    bench.token_delay = 900_000
+    bench.run(14)
+    assert "turn_joined" in bench.facts
+    assert [t.text for t in bench.turns if t.party == "caller"] == ["I need an appointment.", "On Tuesday."]
+    kept = bench.of(do.StartReply)[-1]
+    assert kept.text == "I need an appointment. On Tuesday."
+    assert {f.reply for f in bench.of(do.ForgetReply)} == {s.reply for s in bench.of(do.StartReply)} - {kept.reply}
+
+
+def test_nothing_is_prepared_for_half_a_sentence() -> None:
+    bench = Bench(speech=((3.0, 4.0),), words=("I would like to",)).run(9)
+    assert not bench.of(do.CommitReply)
+    assert [s.speculative for s in bench.of(do.StartReply)] == [False]
+
+
+def test_a_draft_that_fails_is_asked_for_again_when_the_turn_is_taken() -> None:
+    bench = Bench(speech=((3.0, 4.0),))
+    bench.fail["agent"] = 1
+    bench.token_delay = 20_000
+    bench.run(12)
+    assert [s.speculative for s in bench.of(do.StartReply)] == [True, False]
+    assert "apology" not in bench.facts
+    assert bench.turns[-1].heard.startswith("We are open")
+
+
+def answered(bench: Bench) -> float:
+    """When the caller's first turn was taken."""
+    return next(at / 1e6 for at, a in bench.actions if isinstance(a, do.TurnTaken) and a.turn.party == "caller")
+
+
+def test_a_turn_that_does_not_sound_finished_is_waited_for() -> None:
+    judged = msgspec.structs.replace(SETTINGS, judge_turns=True)
+    taken = {}
+    for p_end in (0.05, 0.98):
+        bench = Bench(judged, speech=((3.0, 4.0),), words=("Tomorrow morning.",))
+        bench.p_end = p_end
+        taken[p_end] = answered(bench.run(9))
+    unjudged = answered(Bench(speech=((3.0, 4.0),), words=("Tomorrow morning.",)).run(9))
+    assert taken[0.98] == unjudged < taken[0.05]
+
+
+# ---- for any order of events
+
+_spans = st.lists(st.tuples(st.floats(0.2, 3.0), st.floats(0.05, 3.0)), max_size=6)
+_late = st.lists(
+    st.tuples(
+        st.floats(0.0, 20.0),
+        st.one_of(
+            st.builds(
+                ev.TranscriptReady,
+                st.integers(0, 8),
+                st.sampled_from(["", "yes", "and then"]),
+                st.sampled_from(["en", "fr", "xx"]),
+            ),
+            st.builds(ev.ReplyDelta, st.integers(0, 6), st.sampled_from(["Hello. ", "a", ""])),
+            st.builds(ev.ReplyFinished, st.integers(0, 6)),
+            st.builds(
+                ev.SpeechSynthesized, st.integers(0, 6), st.integers(0, 4), st.binary(max_size=900), st.booleans()
+            ),
+            st.builds(
+                ev.ModelFailed,
+                st.sampled_from(["stt", "agent", "tts", "vad", "turn", "transfer"]),
+                st.integers(0, 6),
+                st.just("x"),
+                st.integers(0, 6),
+            ),
+            st.builds(ev.MarkReturned, st.sampled_from(["r0:10", "r1:20", "zz"]), st.booleans()),
+            st.builds(ev.DigitReceived, st.sampled_from("0123456789*#")),
+            st.builds(ev.ToolStarted, st.integers(0, 4), st.just("t")),
+            st.builds(ev.ToolFinished, st.integers(0, 4), st.just("t"), st.just(""), st.booleans()),
+            st.builds(ev.TurnJudged, st.integers(0, 8), st.floats(0, 1)),
+            st.builds(ev.DigitsRequested, st.integers(0, 4), st.just("1")),
+            st.builds(ev.DigitsExpected, st.integers(0, 4), st.integers(0, 4)),
+            st.builds(ev.HangUpRequested, st.integers(0, 4)),
+            st.builds(ev.TransferRequested, st.integers(0, 4), st.just("+15550100")),
+            st.builds(ev.CallStarted, st.just("x"), st.just("x"), st.just(ev.AudioFormat()), st.just(ev.AudioFormat())),
+            st.builds(ev.CallEnded, st.just("caller")),
+        ),
+    ),
+    max_size=12,
+)
+
+
+def _bench(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> Bench:
+    speech, at = [], 1.0
+    for silence, length in spans:
+        speech.append((at + silence, at + silence + length))
+        at += silence + length
+    bench = Bench(speech=tuple(speech), words=("What are your hours?", "Yes.", "", "Mm.", "And"))
+    for seconds, event in late:
+        bench.post(seconds, event)
+    return bench.run(25)
+
+
 @given(_spans, _late)
 @settings(max_examples=60, deadline=None)
 def test_any_order_of_events_leaves_a_sound_call(
@@ -249,7 +327,7 @@ def test_any_order_of_events_leaves_a_sound_call(
     asked: set[int] = set()
     for _, action in bench.actions:
         match action:
-            case do.Remember(reply=reply):
+            case do.Remember(reply=reply) | do.ForgetReply(reply=reply):
                 assert reply not in ended, "a reply ends once"
                 ended.add(reply)
             case do.Synthesize(reply=reply) | do.StartReply(reply=reply):
@@ -267,6 +345,33 @@ def test_any_order_of_events_leaves_a_sound_call(
     assert not after_end, "nothing is done after the end"
 
 
+@given(_spans, _late)
+@settings(max_examples=60, deadline=None)
+def test_a_draft_is_committed_or_forgotten_and_until_then_nobody_notices_it(
+    spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]
+) -> None:
+    bench, draft = _bench(spans, late), -1
+    for _, action in bench.actions:
+        match action:
+            case do.StartReply(reply=reply, speculative=True):
+                assert draft < 0, "one draft at a time"
+                draft = reply
+            case do.CommitReply(reply=reply):
+                assert reply == draft
+                draft = -1
+            case do.ForgetReply(reply=reply):  # a draft, or a reply that nobody has noticed
+                assert not any(isinstance(a, do.SendMark) and a.name.startswith(f"r{reply}:") for _, a in bench.actions)
+                draft = -1 if reply == draft else draft
+            case do.Remember(reply=reply) | do.StartReply(reply=reply):
+                assert reply != draft
+            case do.SendMark(name=name):
+                assert not name.startswith(f"r{draft}:")
+            case do.SendDigits() | do.Transfer() | do.HangUp():
+                assert draft < 0, "a draft does nothing"
+            case _:
+                pass
+
+
 def _index_of_end(bench: Bench) -> int:
     return next((n for n, (_, e, _) in enumerate(bench.log) if isinstance(e, ev.CallEnded)), len(bench.log))
 
@@ -277,12 +382,19 @@ def test_nothing_of_a_cancelled_reply_leaves_after_the_clear(
     spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]
 ) -> None:
     bench = _bench(spans, late)
-    live = -1
+    live, drafts = -1, set[int]()
     for _, action in bench.actions:
         match action:
             case do.Remember():
                 live = -1
-            case do.Synthesize(reply=reply):
+            case do.StartReply(reply=reply, speculative=True):
+                drafts.add(reply)
+            case do.CommitReply(reply=reply):
+                drafts.discard(reply)
+                live = reply
+            case do.SendDigits():
+                assert live >= 0, "keys of no reply"
+            case do.Synthesize(reply=reply) if reply not in drafts:
                 live = reply
             case do.SendMedia():
                 assert live >= 0, "audio of no reply"

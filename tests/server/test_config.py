@@ -303,6 +303,14 @@ def test_an_echo_line_needs_no_models(write):
     assert load(write('[[agents]]\nname = "a"\nkind = "echo"\nanalyze = true')).model_names() == ["silero-vad"]
 
 
+def test_ends_of_turns_can_be_judged_by_their_sound(write):
+    assert "smart-turn-v3" in load(write('[models.turn]\nkind = "smart-turn"')).model_names()
+    (problem,) = problems(write('[models.turn]\nkind = "smart-turn"\nmodel = "silero-vad"'))
+    assert problem.startswith(
+        "models.turn.model: silero-vad is a model for vad, not for turn. Take one of smart-turn-v3"
+    )
+
+
 def test_a_change_after_loading_is_checked_as_well():
     config = load(None)
     config.server.port = 0

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import threading
 
+import numpy as np
 import pytest
 
+from pipelines.actions import JudgeTurn
 from pipelines.errors import ModelError
+from pipelines.events import TurnJudged
 from server import engines
 from server.config import Config
-from server.engines import Engines
+from server.engines import Engines, load_turn_detector
 from tests.helpers.hearing import LoudnessVad, ScriptedStt
 from tests.helpers.houses import open_house
 from tests.helpers.voice import ToneVoice
@@ -27,11 +31,19 @@ class MuteVoice(ToneVoice):
         raise ModelError("no voice today")
 
 
+class EagerDetector:
+    def p_end(self, audio):
+        return 1.0
+
+
 class NoAgents:
     """Nobody to ask: the call says its greeting without them."""
 
     def of(self, agent, started):
         return None
+
+    def phrases(self, agent):
+        return []
 
     async def close(self):
         pass
@@ -52,6 +64,7 @@ def voices(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(engines, "load_vad", lambda store, config: LoudnessVad())
     monkeypatch.setattr(engines, "load_stt", lambda store, settings, name: ScriptedStt())
+    monkeypatch.setattr(engines, "load_turn_detector", lambda store, config: None)
     monkeypatch.setattr(engines, "load_voice", load_voice)
     monkeypatch.setattr("server.house.Agents.open", open_agents)
     return voices
@@ -87,3 +100,24 @@ async def test_without_a_fallback_none_is_loaded(voices):
     config = Config.model_validate({"agents": [{"name": "a", "languages": ["en"]}]})
     await (await Engines.open(config, lambda name, value: None, lambda what: None)).close()
     assert voices["loaded"] == [("piper", "en")]
+
+
+async def test_ends_of_turns_are_judged_by_one_worker_for_all_calls(voices, monkeypatch):
+    config = Config.model_validate({"agents": [{"name": "a", "languages": ["en"]}]})
+    monkeypatch.setattr(engines, "load_turn_detector", lambda store, config: EagerDetector())
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    answers = asyncio.Queue()
+    opened.turn.submit(JudgeTurn(7, 0, 512), np.zeros(512, np.float32), answers.put_nowait, "call")
+    assert await asyncio.wait_for(answers.get(), 5) == TurnJudged(7, 1.0)
+    await opened.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "turn"]
+
+
+async def test_without_a_detector_the_words_alone_end_turns(voices, monkeypatch):
+    monkeypatch.setattr(engines, "load_turn_detector", load_turn_detector)
+    config = Config.model_validate(
+        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"turn": {"kind": "none"}}}
+    )
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    assert opened.turn is None
+    await opened.close()

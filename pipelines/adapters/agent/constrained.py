@@ -119,7 +119,7 @@ class ConstrainedModel(Model):
         await client.chat.completions.create(
             model="embedded",
             messages=messages(system_instructions, input, functions),
-            max_tokens=1,
+            max_tokens=0,
             temperature=0.0,
             extra_body={"grammar": reply_grammar(functions), "cache_prompt": True},
         )

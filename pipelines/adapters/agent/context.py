@@ -1,5 +1,6 @@
 """What a tool gets to know of the call it works for, and how it speaks back."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -28,6 +29,7 @@ class CallContext:
         reply: int,
         dialogue: list[tuple[str, str]],
         emit: Callable[[Event], None],
+        speculative: bool = False,
     ) -> None:
         """`caller`, `called`: numbers, "" when withheld. `language`: of this reply, ISO 639-1. `now`: local time of the
         practice, shop or office that is called. `dialogue`: what was said, as ("caller" or "agent", words), the
@@ -39,7 +41,24 @@ class CallContext:
         """Whether the agent has said anything in this reply."""
         self.answered = False
         """Whether a tool gave the answer itself (`Spoken`): the model is not asked again."""
+        self.committed = asyncio.Event()
+        """Set once this reply is the answer: until then a tool that does more than read must wait."""
+        self.held = asyncio.Event()
+        """Set while a tool waits for that."""
+        if not speculative:
+            self.committed.set()
         self._emit = emit
+
+    async def commitment(self) -> None:
+        """Wait until this reply is the answer."""
+        if not self.committed.is_set():
+            self.held.set()
+            await self.committed.wait()
+
+    def commit(self) -> None:
+        """This reply is the answer."""
+        self.committed.set()
+        self.held.clear()
 
     def emit(self, event: Event) -> None:
         """Hand an event to the call: `HangUpRequested`, `TransferRequested`, `DigitsRequested`."""

@@ -70,6 +70,10 @@ class Memory:
         if turn is not None and not turn.heard:
             turn.text = ""
 
+    def forget(self, reply: int) -> None:
+        """The caller never ended his turn with what `reply` was to answer."""
+        self._turns = [turn for turn in self._turns if turn.reply != reply]
+
     def tool_called(self, reply: int, call_id: str, name: str, arguments: str) -> None:
         turn = self._find(reply)
         if turn is not None:
@@ -91,11 +95,11 @@ class Memory:
             turn = self._insert(_Turn(reply, ""))
         turn.text, turn.heard = text, True
 
-    def items(self) -> list[TResponseInputItem]:
-        """The call as input items of the SDK. Every tool call has its output; caller's words with no answer between are
-        joined."""
+    def items(self, asked: str = "") -> list[TResponseInputItem]:
+        """The call as input items of the SDK; `asked`: what the caller is just saying, which is not kept. Every tool call
+        has its output; caller's words with no answer between are joined."""
         items: list[TResponseInputItem] = []
-        for turn in self._turns:
+        for turn in (*self._turns, *([_Turn(-1, asked)] if asked else [])):
             if turn.asked:
                 last = items[-1] if items else {}
                 if last.get("role") == "user":

@@ -84,8 +84,12 @@ class OpenAIAgent:
         self._tools = [watched(tool, self._memory, models[0][1].tool_s) for tool in tools]
         self._prefill: asyncio.Task[None] | None = None
         self._language = ""
+        self._speculative: CallContext | None = None
+        self._committed = -1
 
-    async def reply(self, reply: int, text: str, language: str, *, attempt: int = 0) -> AsyncIterator[Event]:
+    async def reply(
+        self, reply: int, text: str, language: str, *, attempt: int = 0, speculative: bool = False
+    ) -> AsyncIterator[Event]:
         """Answer `text` in `language`; see `pipelines.models.ports.Agent`. From `attempt` 2 on the fallback model
         answers.
 
@@ -106,7 +110,10 @@ class OpenAIAgent:
             reply=reply,
             dialogue=self._memory.dialogue,
             emit=outbox.put_nowait,
+            speculative=speculative and reply != self._committed,  # the commit may come before the first step
         )
+        if speculative:
+            self._speculative = context
         model, limits = self._models[1] if attempt >= 2 and len(self._models) > 1 else self._models[0]
         production = asyncio.create_task(self._produce(context, model, limits, outbox), name="agent-reply")
         finished = False
@@ -123,23 +130,50 @@ class OpenAIAgent:
                 production.cancel()
                 await asyncio.gather(production, return_exceptions=True)
 
+    def commit(self, reply: int) -> None:
+        """See `pipelines.models.ports.Agent`."""
+        self._committed = reply
+        if self._speculative is not None and self._speculative.reply == reply:
+            self._speculative.commit()
+
+    async def held(self, reply: int) -> None:
+        """Wait until a tool of the speculative `reply` waits for its commit; for ever if none does."""
+        if self._speculative is None or self._speculative.reply != reply:
+            await asyncio.Event().wait()
+        else:
+            await self._speculative.held.wait()
+
+    def forget(self, reply: int) -> None:
+        """See `pipelines.models.ports.Agent`."""
+        self._memory.forget(reply)
+
     def remember(self, reply: int, text: str) -> None:
         """See `pipelines.models.ports.Agent`. With an embedded model the conversation so far is then computed in the
         background, so that the next turn costs only the caller's new words."""
         self._memory.remember(reply, text)
-        if self._prefill is None and isinstance(self._models[0][0], ConstrainedModel) and self._language:
-            self._prefill = asyncio.create_task(self.warm(self._language), name="agent-prefill")
+        if self._language:
+            self._prepare(self._language)
+
+    def overhear(self, text: str, language: str) -> None:
+        """See `pipelines.models.ports.Agent`. An embedded model reads along, but for the last word, which may change."""
+        read = text.rpartition(" ")[0]
+        if read:
+            self._prepare(language, read)
+
+    def _prepare(self, language: str, asked: str = "") -> None:
+        if self._prefill is None and isinstance(self._models[0][0], ConstrainedModel):
+            self._prefill = asyncio.create_task(self.warm(language, asked), name="agent-prefill")
             self._prefill.add_done_callback(self._prefilled)
 
-    async def warm(self, language: str) -> None:
-        """Compute the prompt of the call so far ahead of time (embedded model only). Best effort: a failure shows in
-        the reply itself."""
+    async def warm(self, language: str, asked: str = "") -> None:
+        """Compute the prompt of the call so far ahead of time (embedded model only), with what the caller is just
+        asking. Best effort: a failure shows in the reply itself."""
         model, limits = self._models[0]
         if isinstance(model, ConstrainedModel):
             try:
                 prompt = self._prompt(language, model)
                 async with asyncio.timeout(limits.model_s):
-                    await model.prefill(prompt.instructions, self._input(prompt, model), list(self._tools))
+                    await model.prefill(prompt.instructions, self._input(prompt, model, asked), list(self._tools))
             except (openai.OpenAIError, TimeoutError):
                 return
 
@@ -186,10 +220,10 @@ class OpenAIAgent:
         finally:
             outbox.put_nowait(None)
 
-    def _input(self, prompt: Prompt, model: Model) -> list[TResponseInputItem]:
+    def _input(self, prompt: Prompt, model: Model, asked: str = "") -> list[TResponseInputItem]:
         """The conversation for the model. A small one is not shown what the call said before the caller's first words: it parrots
         the greeting, in the greeting's language, whatever language it is asked in."""
-        items = self._memory.items()
+        items = self._memory.items(asked)
         if isinstance(model, ConstrainedModel):
             first = next((n for n, item in enumerate(items) if item.get("role") == "user"), len(items))
             items = items[first:]

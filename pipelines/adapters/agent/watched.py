@@ -15,6 +15,17 @@ from pipelines.events import ToolFinished, ToolStarted
 
 log = structlog.get_logger()
 
+
+class ReadingTool(FunctionTool):
+    """A tool that changes nothing anywhere: it may run before it is sure that its answer is wanted."""
+
+
+def reading(tool: FunctionTool) -> ReadingTool:
+    """The same tool, said to change nothing."""
+    fields = {field.name: getattr(tool, field.name) for field in dataclasses.fields(tool) if field.init}
+    return ReadingTool(**fields)
+
+
 MAX_ARGUMENTS = 2_000
 """Longest arguments a tool is run with, in characters of JSON."""
 MAX_OUTPUT = 2_000
@@ -28,7 +39,8 @@ _running: set[asyncio.Task[str]] = set()  # the event loop itself holds tasks on
 
 
 def watched(tool: FunctionTool, memory: Memory, time_limit_s: float) -> FunctionTool:
-    """The same tool, which emits `ToolStarted` and `ToolFinished` and is written to `memory`.
+    """The same tool, which emits `ToolStarted` and `ToolFinished` and is written to `memory`. In a speculative reply it
+    waits for the commit, unless it is a `ReadingTool`.
 
     A tool that has begun is let finish, within its time limit, even when the reply is cancelled: a booking is never
     left half done, and what it did is in memory before the next turn. An exception or a time-out becomes a short text
@@ -62,6 +74,8 @@ def watched(tool: FunctionTool, memory: Memory, time_limit_s: float) -> Function
 
     async def invoke(context: ToolContext[Any], arguments: str) -> str:
         call: CallContext = context.context
+        if not isinstance(tool, ReadingTool):
+            await call.commitment()
         memory.tool_called(call.reply, context.tool_call_id, tool.name, arguments)
         call.emit(ToolStarted(call.reply, tool.name, arguments))
         task = asyncio.create_task(finish(context, arguments), name=f"tool-{tool.name}")

@@ -1,15 +1,15 @@
 """The tools of the clinic's receptionist. They answer in whole sentences of the caller's language (`Spoken`), and ask
 themselves for what a small model forgot to ask."""
 
-from collections.abc import Callable, Coroutine
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from agents import FunctionTool, RunContextWrapper
 from pydantic import Field
 
 from pipelines.adapters.agent.context import CallContext, Spoken
+from pipelines.adapters.agent.watched import reading
 from server.examples.clinic.diary import Diary
 from server.examples.clinic.moments import plain, read_day, read_time, say_day, say_time
 from server.examples.clinic.texts import SAYINGS
@@ -70,8 +70,12 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
         await diary.take_message(call.now, call.caller, name if _was_said(name, call) else "", text)
         return _say(call, "message")
 
-    functions: list[Callable[..., Coroutine[Any, Any, str]]] = [opening_hours, find_slots, book_slot, take_message]
-    return [function_as_tool(function) for function in functions]
+    return [
+        reading(function_as_tool(opening_hours)),
+        reading(function_as_tool(find_slots)),
+        function_as_tool(book_slot),
+        function_as_tool(take_message),
+    ]
 
 
 async def _offer(diary: Diary, call: CallContext, asked: date, part_of_day: str, saying: str) -> Spoken:

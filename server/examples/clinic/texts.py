@@ -98,3 +98,11 @@ SAYINGS = {
     },
 }
 """Sentences of the tools, filled with spoken days and times."""
+
+PHRASES = {
+    language: [sentence for sentence in sayings.values() if "{" not in sentence and " " in sentence]
+    + ["Anything else?" if language == "en" else "Autre chose ?"]
+    + [sayings["free"].partition(". ")[2], sayings["full"].rpartition(". ")[2]]
+    for language, sayings in SAYINGS.items()
+}
+"""Those sentences that are the same every time, to be synthesized before the first call."""

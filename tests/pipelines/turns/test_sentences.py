@@ -43,9 +43,15 @@ def test_a_long_first_clause_is_cut_before_a_linking_word() -> None:
     assert chunks(text)[0] == "I can offer you an appointment on Tuesday morning"
 
 
-def test_only_the_first_chunk_is_cut_at_a_comma() -> None:
+def test_only_the_first_two_chunks_are_cut_at_a_comma() -> None:
     text = "Yes of course. On Monday the practice is open, on Tuesday it is not, on Friday it is."
-    assert chunks(text) == ["Yes of course.", "On Monday the practice is open, on Tuesday it is not, on Friday it is."]
+    assert chunks(text) == [
+        "Yes of course.",
+        "On Monday the practice is open,",
+        "on Tuesday it is not, on Friday it is.",
+    ]
+    assert chunks("C'est noté, lundi, neuf heures.", language="fr") == ["C'est noté, lundi,", "neuf heures."]
+    assert chunks("C'est réservé, lundi, neuf heures.", language="fr")[0] == "C'est réservé,"
 
 
 def test_numbers_written_apart_stay_together() -> None:

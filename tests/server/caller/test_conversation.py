@@ -11,7 +11,7 @@ from rich.console import Console
 from pipelines.actions import Turn
 from server.caller.conversation import Conversation
 from server.caller.report import Ledger, Report, judge
-from server.caller.script import AwaitHangUp, Interrupt, Listen, Row, Say, Script
+from server.caller.script import AwaitHangUp, HangUp, Interrupt, Listen, Over, Row, Say, Script
 from server.caller.show import print_report
 from server.caller.twilio import TwilioLine
 from tests.helpers.fake_server import FakeAgent, fake_server
@@ -28,10 +28,10 @@ SCRIPT = Script(
 )
 
 
-async def converse(agent: FakeAgent) -> Conversation:
+async def converse(agent: FakeAgent, script: Script = SCRIPT) -> Conversation:
     async with fake_server(agent) as (url, _):
         line = await TwilioLine.dial(f"{url}/twilio/voice", caller="", called="")
-        conversation = Conversation(line, SCRIPT)
+        conversation = Conversation(line, script)
         await conversation.act()
         return conversation
 
@@ -103,6 +103,17 @@ async def test_an_agent_that_does_not_yield_is_reported() -> None:
     conversation = await converse(FakeAgent(yields=False))
     failures = judge(conversation, turns_of(conversation)).failures
     assert any("yielded: " in failure for failure in failures)
+
+
+async def test_a_sound_over_the_agent_is_none_of_the_callers_words() -> None:
+    script = Script(title="a murmur", step=(Over("en_yes", after=0.3), Over("en_yes", after=2.0, within=1.0), HangUp()))
+    conversation = await converse(FakeAgent(answers=1, yields=False), script)
+    [murmur] = conversation.over
+    assert conversation.said == []
+    assert 300_000 <= murmur.start < murmur.end
+    first, second, _ = conversation.acted
+    assert first.fault == ""
+    assert "nothing to go over" in second.fault  # nobody speaks for two seconds within one
 
 
 def test_the_ledger_wants_a_new_row(tmp_path: Path) -> None:

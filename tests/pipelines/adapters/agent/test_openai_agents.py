@@ -8,6 +8,7 @@ from pipelines.adapters.agent import watched
 from pipelines.adapters.agent.context import CallContext, Spoken
 from pipelines.adapters.agent.factory import AgentFactory, Endpoint
 from pipelines.adapters.agent.openai_agents import AgentLimits, OpenAIAgent
+from pipelines.adapters.agent.watched import reading
 from pipelines.errors import ModelError
 from pipelines.events import HangUpRequested, ReplyDelta, ToolExpected, ToolFinished, ToolStarted, TransferRequested
 from server.tools.call import call_tools
@@ -203,6 +204,62 @@ async def test_the_fallback_answers_the_third_attempt() -> None:
         assert words(await answer(agent, 1, "Hello", attempt=2)) == "Here I am."
     assert [m["role"] for m in other.requests[0]["messages"]] == ["system", "user"]
     assert [r["temperature"] for r in (*broken.requests, *other.requests)] == [0.0, 0.0, 0.7]
+
+
+async def test_a_speculative_reply_reads_but_does_nothing_before_it_is_committed() -> None:
+    done: list[str] = []
+
+    async def look() -> str:
+        """look"""
+        done.append("looked")
+        return "free"
+
+    async def book() -> str:
+        """book"""
+        done.append("booked")
+        return "booked"
+
+    script = ([("call", "look", "{}")], [("call", "book", "{}")], ["Booked."])
+    async with serving(FakeEndpoint(*script)) as url:
+        agent = opened(url, [reading(function_as_tool(look)), function_as_tool(book)], limits=AgentLimits())
+        reply = asyncio.create_task(answer(agent, 1, "Book it", speculative=True))
+        await asyncio.wait_for(agent.held(1), 5)
+        assert done == ["looked"]
+        agent.commit(1)
+        assert words(await asyncio.wait_for(reply, 5)) == "Booked."
+        assert done == ["looked", "booked"]
+
+
+async def test_a_commit_may_come_before_the_reply_has_begun() -> None:
+    async def book() -> str:
+        """book"""
+        return "booked"
+
+    async with serving(FakeEndpoint([("call", "book", "{}")], ["Booked."])) as url:
+        agent = opened(url, [function_as_tool(book)], limits=AgentLimits())
+        agent.commit(1)
+        assert words(await asyncio.wait_for(answer(agent, 1, "Book it", speculative=True), 5)) == "Booked."
+
+
+async def test_a_draft_that_was_dropped_leaves_nothing_behind() -> None:
+    done: list[str] = []
+
+    async def book() -> str:
+        """book"""
+        done.append("booked")
+        return "booked"
+
+    endpoint = FakeEndpoint([("call", "book", "{}")], ["For when?"])
+    async with serving(endpoint) as url:
+        agent = opened(url, [function_as_tool(book)], limits=AgentLimits())
+        reply = asyncio.create_task(answer(agent, 1, "Book", speculative=True))
+        await asyncio.wait_for(agent.held(1), 5)
+        reply.cancel()
+        agent.forget(1)
+        await asyncio.gather(reply, return_exceptions=True)
+        assert words(await answer(agent, 2, "Book a table, please.")) == "For when?"
+    assert done == []
+    assert [m["content"] for m in endpoint.requests[1]["messages"][1:]] == ["Book a table, please."]
 
 
 async def test_endless_tool_calls_end() -> None:

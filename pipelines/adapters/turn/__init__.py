@@ -1,0 +1,1 @@
+"""Ends of turns, told by their sound, behind `pipelines.models.ports.TurnDetector`."""

@@ -1,0 +1,173 @@
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from pipelines.actions import JudgeTurn
+from pipelines.errors import ModelError
+from pipelines.events import ModelFailed, TurnJudged
+from server.inference.turn import TurnWorker
+
+WAIT = 5
+
+
+class ScriptedDetector:
+    """Says the first sample of what it is given; `heard` keeps them. `gate`: cleared, it holds the model up. `faults`:
+    what its next runs raise."""
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.heard = []
+        self.faults = []
+
+    def p_end(self, audio):
+        self.heard.append(round(float(audio[0]), 2))
+        self.entered.set()
+        assert self.gate.wait(10)
+        if self.faults:
+            raise self.faults.pop()
+        return self.heard[-1]
+
+
+class Desk:
+    """A worker, and everything it answered as (owner, event). Request n has the audio n / 100."""
+
+    def __init__(self, detector, timeout_s=WAIT):
+        self.seen, self.answers = [], []
+        self.news = asyncio.Event()
+        self.worker = TurnWorker(detector, timeout_s=timeout_s, observe=lambda *seen: self.seen.append(seen))
+
+    def ask(self, owner, request):
+        def deliver(event):
+            self.answers.append((owner, event))
+            self.news.set()
+
+        audio = np.full(512, request / 100, np.float32)
+        self.worker.submit(JudgeTurn(request, 0, 512), audio, deliver, owner)
+
+    async def answered(self, count):
+        async with asyncio.timeout(WAIT):
+            while len(self.answers) < count:
+                self.news.clear()
+                await self.news.wait()
+        return self.answers
+
+    def count(self, name):
+        return sum(value for seen, value in self.seen if seen == name)
+
+
+@pytest.fixture
+async def detector():
+    detector = ScriptedDetector()
+    yield detector
+    detector.gate.set()
+
+
+@pytest.fixture
+async def desk(detector):
+    desk = Desk(detector)
+    yield desk
+    detector.gate.set()
+    await desk.worker.aclose()
+    assert not [t for t in threading.enumerate() if t.name == "turn"]
+
+
+async def busy(desk, detector, request=99):
+    """The model is held up with a request of another call."""
+    detector.gate.clear()
+    desk.ask("busy", request)
+    assert await asyncio.to_thread(detector.entered.wait, WAIT)
+
+
+async def test_a_request_is_answered_on_the_loop(desk):
+    desk.ask("a", 70)
+    assert await desk.answered(1) == [("a", TurnJudged(70, 0.7))]
+
+
+async def test_calls_take_turns_and_only_the_newest_request_of_each_is_judged(desk, detector):
+    await busy(desk, detector)
+    for owner, request in (("a", 1), ("b", 2), ("a", 3), ("a", 4), ("c", 5)):
+        desk.ask(owner, request)
+    detector.gate.set()
+    await desk.answered(4)
+    assert detector.heard == [0.99, 0.02, 0.04, 0.05]
+    assert [event.request for _, event in desk.answers] == [99, 2, 4, 5]
+    assert desk.count("turn_superseded") == 2
+
+
+async def test_a_newer_request_does_not_take_the_answer_of_one_that_runs(desk, detector):
+    await busy(desk, detector, request=1)
+    desk.ask("busy", 2)
+    detector.gate.set()
+    assert await desk.answered(2) == [("busy", TurnJudged(1, 0.01)), ("busy", TurnJudged(2, 0.02))]
+
+
+async def test_a_call_that_ended_is_neither_judged_nor_answered(desk, detector):
+    await busy(desk, detector)
+    desk.ask("a", 1)
+    desk.ask("b", 2)
+    desk.worker.cancel("a")
+    desk.worker.cancel("busy")
+    detector.gate.set()
+    assert await desk.answered(1) == [("b", TurnJudged(2, 0.02))]
+    assert detector.heard == [0.99, 0.02]
+
+
+async def test_a_failing_model_is_an_event_without_the_callers_words(desk, detector):
+    detector.faults = [RuntimeError("what the caller said"), ModelError("It failed.")]
+    desk.ask("a", 1)
+    desk.ask("b", 2)
+    desk.ask("c", 3)
+    assert await desk.answered(3) == [
+        ("a", ModelFailed("turn", 1, "It failed.")),
+        ("b", ModelFailed("turn", 2, "RuntimeError")),
+        ("c", TurnJudged(3, 0.03)),
+    ]
+
+
+async def test_waiting_or_running_too_long_is_a_failure_and_a_late_answer_is_dropped(detector):
+    desk = Desk(detector, timeout_s=0.05)
+    await busy(desk, detector, request=1)
+    desk.ask("b", 2)
+    desk.ask("c", 4)
+    assert await desk.answered(3) == [
+        ("busy", ModelFailed("turn", 1, "timeout")),
+        ("b", ModelFailed("turn", 2, "timeout")),
+        ("c", ModelFailed("turn", 4, "timeout")),
+    ]
+    assert desk.count("turn_timeout") == 3
+    detector.gate.set()
+    async with asyncio.timeout(WAIT):  # until the hung run has returned
+        while not any(isinstance(event, TurnJudged) for _, event in desk.answers):
+            desk.ask("b", 3)
+            await desk.answered(len(desk.answers) + 1)
+    assert {0.02, 0.04}.isdisjoint(detector.heard)
+    assert [event.request for _, event in desk.answers].count(1) == 1
+    await desk.worker.aclose()
+
+
+async def test_closing_forgets_what_waits_and_what_runs(detector):
+    desk = Desk(detector)
+    await busy(desk, detector)
+    desk.ask("a", 1)
+    closing = asyncio.ensure_future(desk.worker.aclose())
+    await asyncio.sleep(0)
+    desk.ask("a", 2)
+    detector.gate.set()
+    await asyncio.wait_for(closing, WAIT)
+    assert desk.answers == []
+    assert detector.heard == [0.99]
+
+
+async def test_it_tells_waits_runs_and_depths(desk, detector):
+    await busy(desk, detector)
+    desk.ask("a", 1)
+    desk.ask("b", 2)
+    assert ("turn_depth", 2) in desk.seen
+    detector.gate.set()
+    await desk.answered(3)
+    assert sum(name == "turn_run_s" for name, _ in desk.seen) == 3
+    assert sum(name == "turn_wait_s" for name, _ in desk.seen) == 3
