@@ -1,0 +1,118 @@
+"""Calls that show one behaviour each, and their dumps beside this file: what the machine decided when they were recorded.
+
+    python -m tests.golden.behaviours        # record all anew, after a deliberate change of policy
+
+The calls are scripted on the bench (virtual time, scripted models), so they are the same on every machine. `git diff --stat` then shows which
+behaviours a change of policy has touched.
+"""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from pipelines import events as ev
+from pipelines.frames import TELEPHONE
+from pipelines.replay.dump import Meta
+from server.observe.recorder import Recorder
+from tests.helpers.bench import PHRASES, SETTINGS, Bench
+
+FOLDER = Path(__file__).parent
+
+_QUESTION = (3.0, 4.0)
+
+
+def _joined() -> Bench:
+    bench = Bench(speech=(_QUESTION, (4.6, 5.6)), words=("I need an appointment.", "On Tuesday."))
+    bench.token_delay = 900_000
+    return bench
+
+
+def _slow_tool() -> Bench:
+    def reply(text: str) -> list[ev.Event | str]:
+        return [ev.ToolExpected(1, "look"), *[ev.ToolStarted(1, "look")] * 100, "Here it is."]
+
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], fillers=("Let me see.", "Still looking."))}
+    return Bench(msgspec.structs.replace(SETTINGS, phrases=phrases), speech=(_QUESTION,), reply=reply)
+
+
+def _keys() -> Bench:
+    def reply(text: str) -> list[ev.Event | str]:
+        return [ev.DigitsExpected(1, 4), "Please key your number."] if "keypad" not in text else ["Thank you."]
+
+    bench = Bench(speech=(_QUESTION,), reply=reply)
+    for n, key in enumerate("1234"):
+        bench.post(6.5 + 0.4 * n, ev.DigitReceived(key))
+    return bench
+
+
+def _failing(port: str, times: int) -> Bench:
+    bench = Bench(speech=(_QUESTION,))
+    bench.fail[port] = times
+    return bench
+
+
+def _unfinished_by_sound() -> Bench:
+    bench = Bench(
+        msgspec.structs.replace(SETTINGS, judge_turns=True), speech=(_QUESTION,), words=("Tomorrow morning.",)
+    )
+    bench.p_end = 0.05
+    return bench
+
+
+BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
+    "answer": (9, lambda: Bench(speech=(_QUESTION,))),
+    "yes": (6, lambda: Bench(speech=((3.0, 3.2),), words=("Yes.",))),
+    "half_a_sentence": (7, lambda: Bench(speech=(_QUESTION,), words=("Tomorrow morning and",))),
+    "unfinished_by_sound": (7, _unfinished_by_sound),
+    "draft_dropped": (
+        8,
+        lambda: Bench(speech=(_QUESTION, (4.3, 5.5)), words=("I want to book.", "I want to book a slot.")),
+    ),
+    "turn_joined": (9, _joined),
+    "interruption": (9, lambda: Bench(speech=(_QUESTION, (5.5, 7.0)))),
+    "backchannel": (9, lambda: Bench(speech=(_QUESTION, (5.2, 5.35)), words=("What are your hours?", "Mm-hmm."))),
+    "false_interruption": (12, lambda: Bench(speech=(_QUESTION, (5.2, 5.8)), words=("What are your hours?", ""))),
+    "slow_tool": (10, _slow_tool),
+    "keys": (11, _keys),
+    "recogniser_fails_once": (8, lambda: _failing("stt", 1)),
+    "agent_fails": (12, lambda: _failing("agent", 9)),
+    "silence": (26, Bench),
+}
+"""By name: seconds of the call, and the call."""
+
+
+def record(name: str) -> None:
+    """Write the dump of a behaviour, in place of the one that was there."""
+    seconds, make = BEHAVIOURS[name]
+    bench = make().run(seconds)
+    scratch = FOLDER / ".new"
+    recorder = Recorder(scratch)
+    meta = Meta(
+        call_id=name,
+        carrier="twilio",
+        agent="bench",
+        inbound=TELEPHONE,
+        outbound=TELEPHONE,
+        settings=bench.call.settings,
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        caller="",
+        called="",
+        allo="golden",
+    )
+    recording = recorder.open(meta)
+    for at, event, actions in bench.log:
+        recording.write(at, event, actions)
+    written = recording.close().result(10)
+    recorder.close()
+    shutil.rmtree(FOLDER / name, ignore_errors=True)
+    written.rename(FOLDER / name)
+    shutil.rmtree(scratch)
+
+
+if __name__ == "__main__":
+    for behaviour in BEHAVIOURS:
+        record(behaviour)
+        print(behaviour)

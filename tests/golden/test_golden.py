@@ -1,0 +1,42 @@
+"""Every golden dump replays to the decisions that were recorded, and shows what its name says."""
+
+import pytest
+
+from pipelines import actions as do
+from pipelines.replay import driver
+from pipelines.replay.diff import describe
+from pipelines.replay.dump import Dump, read_dump
+from tests.golden.behaviours import BEHAVIOURS, FOLDER
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+def test_the_same_decisions(name: str) -> None:
+    outcome = driver.replay(read_dump(FOLDER / name))
+    assert outcome.divergence is None, describe(outcome.divergence)
+
+
+def facts(dump: Dump) -> set[str]:
+    return {action.fact for step in dump.steps for action in step.actions if isinstance(action, do.Observed)}
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [
+        ("draft_dropped", "speculation_dropped"),
+        ("turn_joined", "turn_joined"),
+        ("interruption", "barge_in"),
+        ("backchannel", "backchannel"),
+        ("false_interruption", "false_interruption"),
+        ("slow_tool", "filler"),
+        ("keys", "digit"),
+        ("recogniser_fails_once", "stt_failed"),
+        ("agent_fails", "apology"),
+        ("silence", "silence_prompt"),
+    ],
+)
+def test_it_shows_the_behaviour(name: str, fact: str) -> None:
+    assert fact in facts(read_dump(FOLDER / name))
+
+
+def test_every_folder_is_a_behaviour() -> None:
+    assert {path.parent.name for path in FOLDER.glob("*/meta.json")} == set(BEHAVIOURS)
