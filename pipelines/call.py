@@ -10,7 +10,8 @@ what of it was heard); this file is what lies between them: who has the floor.
     nobody            caller goes on                                nobody, the draft is dropped
     nobody            silence                                       agent (prompt, goodbye)
     agent             speech starts                                 undecided: `_overlap`, decided by `_interrupt`/`_carry_on`
-    agent, undecided  still speaking at the overlap deadline        caller (clear, cancel, remember what was heard)
+    agent, undecided  speaking on, in words that are no backchannel caller (clear, cancel, remember what was heard)
+    agent, undecided  speaking on for long                          caller
     agent, undecided  short, and words that are no backchannel      caller
     agent, undecided  backchannel, or no words                      agent
     agent             reply heard                                   nobody (or hang-up, transfer, if it asked for one)
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.audio.inbound import Inbound
-from pipelines.turns.barge_in import Contest, Overlap, outcome
+from pipelines.turns.barge_in import Contest, Overlap, interrupts, outcome
 from pipelines.turns.hearing import ENDPOINT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
 from pipelines.turns.policy import CallSettings
@@ -156,7 +157,9 @@ class Call:
             return
         change = self._speech.window_analyzed(event.first, event.p_speech)
         if change is None:
-            if self._hearing.speaking and self._overlap is None:
+            if self._hearing.speaking and self._overlap is not None:
+                self._out += self._hearing.look(event.first + WINDOW, at)
+            elif self._hearing.speaking:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
                 self._drop_stale_draft()
         elif isinstance(change, SpeechStarted):
@@ -185,7 +188,7 @@ class Call:
         if self._speaking.played_out(at):  # only its last mark is awaited
             self._finish_reply(at)
         elif self._overlap is None:
-            self._overlap = Contest(said_at, self._speaking.left_us(at))
+            self._overlap = Contest(said_at, at, self._speaking.left_us(at))
             self._out.append(do.SetDeadline(OVERLAP, at + self.settings.interruption_us))
 
     def _speech_stopped(self, at: int, last: int) -> None:
@@ -224,6 +227,8 @@ class Call:
         if self._closing:
             return
         self._out += self._hearing.transcribed(event)
+        if self._overlap is not None and self._hearing.speaking:
+            self._overlap_deadline(at)
         self._judge(at)
         self._take_turn(at)
         self._drop_stale_draft()
@@ -303,19 +308,24 @@ class Call:
     # ---- overlap
 
     def _overlap_deadline(self, at: int) -> None:
-        if self._overlap is None or self._overlap.short:
+        """He is still speaking, or his words so far are known: is it an interruption?"""
+        overlap = self._overlap
+        if overlap is None or overlap.short or at < overlap.noticed_at + self.settings.interruption_us:
             return
-        if self.inbound.end - self._speech.last <= _RECENT + WINDOW:
+        sure_at = overlap.noticed_at + self.settings.interruption_sure_us
+        if self.inbound.end - self._speech.last > _RECENT + WINDOW:
+            overlap.short = True  # he fell silent meanwhile: all his words will decide
+        elif at >= sure_at or interrupts(self._hearing.partial, self._hearing.agreed, overlap.agent_left_us):
             self._interrupt(at)
-        else:  # he fell silent meanwhile: his words will decide
-            self._overlap.short = True
+        else:
+            self._out.append(do.SetDeadline(OVERLAP, sure_at))
 
     def _judge(self, at: int) -> None:
         """The words of a short overlap are known."""
         overlap = self._overlap
         if overlap is None or not overlap.short or not self._hearing.known or self._hearing.speaking:
             return
-        kind = outcome(self._hearing.text, overlap.agent_left_us)
+        kind = outcome(self._hearing.text, overlap.agent_left_us, self._hearing.agreed)
         if kind is Overlap.INTERRUPTION:
             self._interrupt(at)
         else:

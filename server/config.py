@@ -195,7 +195,8 @@ class TurnSettings(Section):
     """When a caller is heard as speaking, as done, as interrupting. `vad_*`: probabilities of speech; `lead_ms`: how
     far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_sure_ms`, `endpoint_max_ms`): silence that ends a
     turn (that is a question or a known answer; that goes on by its words or its sound); `speculate`: prepare an answer before
-    that, which is dropped when the caller goes on."""
+    that, which is dropped when the caller goes on; `interruption_ms` (`interruption_sure_ms`): speech over the agent that
+    interrupts, if it is no backchannel (whatever it is)."""
 
     vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
     vad_stop: float = Field(_POLICY.speech_off, gt=0, lt=1)
@@ -206,6 +207,7 @@ class TurnSettings(Section):
     endpoint_max_ms: Milliseconds = _POLICY.endpoint_unsure_us // MS
     speculate: bool = _POLICY.speculate
     interruption_ms: Milliseconds = _POLICY.interruption_us // MS
+    interruption_sure_ms: Milliseconds = _POLICY.interruption_sure_us // MS
     turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
     lead_ms: int = Field(_POLICY.lead_us // MS, ge=40, le=200)
 

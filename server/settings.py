@@ -38,6 +38,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         endpoint_sure_us=turns.endpoint_sure_ms * MS,
         endpoint_unsure_us=turns.endpoint_max_ms * MS,
         interruption_us=turns.interruption_ms * MS,
+        interruption_sure_us=turns.interruption_sure_ms * MS,
         turn_limit_us=turns.turn_limit_s * SECOND,
         lead_us=turns.lead_ms * MS,
         filler_after_us=agent.filler_ms * MS,

@@ -49,6 +49,8 @@ class Hearing:
         self._agreement = Agreement()
         self._partial = -1  # request of the partial under way
         self._partial_at = 0
+        self.partial = ""
+        """What he is heard to say in this stretch of speech, while he speaks."""
         self._quietest = (2.0, 0)
         self.speaking = False
         self.started_at = 0
@@ -80,6 +82,7 @@ class Hearing:
         self._segments.append(_Segment(first))
         self._agreement = Agreement()
         self._partial = -1
+        self.partial = ""
         self._quietest = (2.0, first)
 
     def continue_to(self, end: int, p_speech: float, at: int) -> list[Action]:
@@ -102,6 +105,14 @@ class Hearing:
             self._partial, self._partial_at = self._next_request(), at
             return [Transcribe(self._partial, segment.first, end, False, self._language_for(length))]
         return []
+
+    def look(self, end: int, at: int) -> list[Action]:
+        """The caller is speaking over the agent at media sample `end`: what does he say?"""
+        if self._partial >= 0 or at - self._partial_at < self._settings.overlap_look_us:
+            return []
+        segment = self._segments[-1]
+        self._partial, self._partial_at = self._next_request(), at
+        return [Transcribe(self._partial, segment.first, end, False, self._language_for(end - segment.first))]
 
     def pause(self, last: int, said_at: int, end: int) -> list[Action]:
         """Speech stopped at media sample `last`, said at call time `said_at`; audio up to `end` is there."""
@@ -151,6 +162,7 @@ class Hearing:
         segment = next((s for s in self._segments if s.request == event.request), None)
         if event.request == self._partial or (event.request == early and segment is None and self.speaking):
             self._partial = -1
+            self.partial = event.text
             self._agreement.update(event.text)
             before = " ".join(s.text for s in self._segments[:-1] if s.text)
             committed = " ".join(filter(None, (before, *self._agreement.committed)))
@@ -180,6 +192,11 @@ class Hearing:
     @property
     def _wanted(self) -> int:
         return silence_wanted(self.text, self.language, self._settings, self._p_end)
+
+    @property
+    def agreed(self) -> int:
+        """How many words of this stretch of speech were heard the same twice in a row."""
+        return len(self._agreement.committed)
 
     def retry(self, request: int) -> list[Action] | None:
         """A transcript failed: ask again, or None when all attempts are used up. [] if nobody waits for it."""

@@ -8,9 +8,8 @@ from agents import FunctionTool, RunContextWrapper
 from pydantic import Field
 
 from pipelines.adapters.agent.context import CallContext, Spoken
-from pipelines.adapters.agent.watched import reading
 from pipelines.events import DigitsExpected, DigitsRequested, HangUpRequested, TransferRequested
-from server.tools.functions import function_as_tool
+from server.tools.functions import function_as_tool, reads_only
 
 GOODBYE = {"en": "Thank you for calling. Goodbye!", "fr": "Merci de votre appel. Au revoir !"}
 HANDING_OVER = {
@@ -34,12 +33,14 @@ def call_tools(
     def last_words(call: CallContext, words: Mapping[str, str]) -> Spoken:
         return Spoken("" if call.said else words.get(call.language) or words["en"])
 
+    @reads_only  # the call acts on it when the reply was heard
     async def hang_up(context: RunContextWrapper[CallContext]) -> str:
         """the caller says goodbye or needs nothing more"""
         call = context.context
         call.emit(HangUpRequested(call.reply))
         return last_words(call, goodbye)
 
+    @reads_only
     async def transfer_to_person(context: RunContextWrapper[CallContext]) -> str:
         """the caller asks for a person"""
         call = context.context
@@ -64,10 +65,9 @@ def call_tools(
         call.emit(DigitsExpected(call.reply, length))
         return "ready: ask for the digits, they come as [keypad]"
 
-    # These two change nothing by themselves: the call acts on them when the reply was heard.
-    tools: list[FunctionTool] = [reading(function_as_tool(hang_up))]
+    tools: list[FunctionTool] = [function_as_tool(hang_up)]
     if transfer_number:
-        tools.append(reading(function_as_tool(transfer_to_person)))
+        tools.append(function_as_tool(transfer_to_person))
     if keypad:
         tools += [function_as_tool(collect_digits), function_as_tool(send_digits)]
     return tools

@@ -4,11 +4,20 @@ line."""
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from agents import FunctionTool, function_tool
 
+from pipelines.adapters.agent.watched import reading
 from pipelines.errors import ConfigError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def reads_only(function: Function) -> Function:
+    """Decorator: the tool changes nothing anywhere, so it may run before it is sure that its answer is wanted."""
+    function.reads_only = True  # type: ignore[attr-defined]
+    return function
 
 
 def function_as_tool(function: Callable[..., Any]) -> FunctionTool:
@@ -20,7 +29,7 @@ def function_as_tool(function: Callable[..., Any]) -> FunctionTool:
     """
     tool = function_tool(function, strict_mode=False, failure_error_function=None)
     tool.description = (inspect.getdoc(function) or "").partition("\n")[0]
-    return tool
+    return reading(tool) if getattr(function, "reads_only", False) else tool
 
 
 def load_function(path: str) -> FunctionTool:

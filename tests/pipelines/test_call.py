@@ -52,6 +52,18 @@ def test_a_backchannel_does_not_stop_the_agent() -> None:
     assert not any(t.interrupted for t in bench.turns)
 
 
+def test_a_long_backchannel_does_not_stop_the_agent_either() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 6.0)), words=("What are your hours?", "D'accord.")).run(14)
+    assert "backchannel" in bench.facts
+    assert not bench.of(do.ClearMedia)
+
+
+def test_whoever_speaks_on_is_let_speak_whatever_he_says() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 7.5)), words=("What are your hours?", "Yeah yeah yeah.")).run(14)
+    assert "barge_in" in bench.facts
+    assert bench.when(do.ClearMedia)[0] < 5.5 + SETTINGS.interruption_sure_us / 1e6 + 0.2
+
+
 def test_a_noise_that_stopped_the_agent_lets_him_go_on_where_he_was() -> None:
     bench = Bench(speech=((3.0, 4.0), (5.5, 6.1)), words=("What are your hours?", "")).run(16)
     assert "false_interruption" in bench.facts

@@ -9,11 +9,10 @@ from agents import FunctionTool, RunContextWrapper
 from pydantic import Field
 
 from pipelines.adapters.agent.context import CallContext, Spoken
-from pipelines.adapters.agent.watched import reading
 from server.examples.clinic.diary import Diary
 from server.examples.clinic.moments import plain, read_day, read_time, say_day, say_time
 from server.examples.clinic.texts import SAYINGS
-from server.tools.functions import function_as_tool
+from server.tools.functions import function_as_tool, reads_only
 
 Context = RunContextWrapper[CallContext]
 Day = Annotated[str, Field(max_length=40)]
@@ -31,6 +30,7 @@ async def open_clinic(path: Path, today: date) -> tuple[Diary, list[FunctionTool
 def clinic_tools(diary: Diary) -> list[FunctionTool]:
     """`opening_hours`, `find_slots`, `book_slot`, `take_message`."""
 
+    @reads_only
     async def opening_hours(context: Context, day: Day = "") -> str:
         """when the practice is open"""
         call = context.context
@@ -39,6 +39,7 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
             return _say(call, "week")
         return _say(call, "open" if _is_open(asked) else "closed", day=asked)
 
+    @reads_only
     async def find_slots(context: Context, day: Day, part_of_day: Literal["morning", "afternoon", ""] = "") -> str:
         """free appointments"""
         call = context.context
@@ -70,12 +71,7 @@ def clinic_tools(diary: Diary) -> list[FunctionTool]:
         await diary.take_message(call.now, call.caller, name if _was_said(name, call) else "", text)
         return _say(call, "message")
 
-    return [
-        reading(function_as_tool(opening_hours)),
-        reading(function_as_tool(find_slots)),
-        function_as_tool(book_slot),
-        function_as_tool(take_message),
-    ]
+    return [function_as_tool(function) for function in (opening_hours, find_slots, book_slot, take_message)]
 
 
 async def _offer(diary: Diary, call: CallContext, asked: date, part_of_day: str, saying: str) -> Spoken:

@@ -3,6 +3,7 @@
 import pytest
 from agents import ModelBehaviorError
 
+from pipelines.adapters.agent.watched import ReadingTool
 from pipelines.events import DigitsExpected, DigitsRequested, Event
 from server.tools.call import call_tools
 from tests.helpers.agent import context_of, invoke
@@ -36,3 +37,8 @@ async def test_nonsense_is_not_passed_on(name: str, arguments: dict[str, object]
     with pytest.raises(ModelBehaviorError):
         await invoke(tool, context_of(emit=asked.append), **arguments)
     assert asked == []
+
+
+def test_what_changes_nothing_says_so() -> None:
+    reading = {tool.name for tool in call_tools("+15550199", keypad=True) if isinstance(tool, ReadingTool)}
+    assert reading == {"hang_up", "transfer_to_person"}
