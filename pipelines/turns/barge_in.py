@@ -20,6 +20,9 @@ _STOPS = {
     "actually", "attends", "attendez", "but", "excuse", "excusez", "hang", "hello", "hold", "mais", "no", "non", "pardon", "please",
     "sorry", "stop", "stoppez", "wait", "what", "quoi", "allô", "désolé", "désolée",
 }  # fmt: skip
+_LONG_STOPS = tuple(
+    word for word in _STOPS if len(word) > 4
+)  # a word that is not over yet is heard with an end of its own
 _WORD = re.compile(r"[\w'’-]+")
 
 
@@ -47,7 +50,7 @@ def interrupts(heard: str, agreed: int, agent_left_us: int) -> bool:
     """Whether a caller who is still speaking interrupts, by what is `heard` of his first words; the first `agreed` of them were heard
     twice. The recogniser makes words of a hum, but seldom the same ones again."""
     words = _words(heard)
-    if words and words[0] in _STOPS:
+    if words and (words[0] in _STOPS or words[0].startswith(_LONG_STOPS)):
         return True
     return agreed >= _FEW and outcome(heard, agent_left_us, agreed) is Overlap.INTERRUPTION
 

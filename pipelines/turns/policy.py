@@ -52,11 +52,11 @@ class CallSettings(msgspec.Struct, frozen=True):
     endpoint_unsure_us: int = 1_200 * MS
     p_end_unsure: float = 0.3
     """Below this probability that he has finished, by the sound, he is given more time."""
-    interruption_us: int = 240 * MS
+    interruption_us: int = 192 * MS
     """A caller still speaking over the agent this long after voice activity fired interrupts, if his words say so by then."""
     interruption_sure_us: int = 1_000 * MS
     """... and this long, whatever his words."""
-    overlap_look_us: int = 128 * MS
+    overlap_look_us: int = 90 * MS
     """How often his words over the agent are looked at."""
     digits_gap_us: int = 1_500 * MS
     digits_asked_us: int = 4_000 * MS

@@ -23,6 +23,7 @@ def test_what_stops_the_other(text: str) -> None:
 
 def test_a_word_that_stops_need_not_be_heard_twice_others_must() -> None:
     assert interrupts("Wait", 0, _LONG)
+    assert interrupts("Pardonne", 0, _LONG)
     assert not interrupts("I heard it", 1, _LONG)
 
 
