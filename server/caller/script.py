@@ -124,7 +124,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A caller. `errors`: the most of his words that may be misheard, as a word error rate; `noise_snr`: line noise
-    that many dB under his speech, None for a silent line; `library`: a folder of more clips, relative to the script's
+    that many dB under his speech, None for a silent line; `clip_folder`: a folder of more clips, relative to the script's
     file."""
 
     title: str
@@ -135,13 +135,13 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     errors: float = 0.25
     noise_snr: float | None = None
     row: tuple[Row, ...] = ()
-    library: str = ""
+    clip_folder: str = ""
 
     def clips(self) -> dict[str, Clip]:
         """The clips it uses, by name. Raises `ScriptError`."""
-        library = Path(self.library) if self.library else None
+        clip_folder = Path(self.clip_folder) if self.clip_folder else None
         spoken = [step.clip for step in self.step if isinstance(step, Say | Interrupt | Over)]
-        return {name: load_clip(name, library) for name in spoken}
+        return {name: load_clip(name, clip_folder) for name in spoken}
 
 
 def load_script(name: str) -> Script:
@@ -155,8 +155,8 @@ def load_script(name: str) -> Script:
         ) from None
     except (OSError, ValueError) as error:
         raise ScriptError(f"{path}: {error}") from error
-    if script.library:
-        script = msgspec.structs.replace(script, library=str(path.parent / script.library))
+    if script.clip_folder:
+        script = msgspec.structs.replace(script, clip_folder=str(path.parent / script.clip_folder))
     script.clips()
     return script
 
@@ -166,15 +166,15 @@ def shipped() -> Sequence[str]:
     return sorted(path.stem for path in _SCRIPTS.glob("*.toml"))
 
 
-def load_clip(name: str, library: Path | None = None) -> Clip:
+def load_clip(name: str, clip_folder: Path | None = None) -> Clip:
     """A clip by name: of `clips/`, or of another folder with a `clips.toml` and flac files. Raises `ScriptError`."""
-    for folder, suffix in ((library, "flac"), (_CLIPS, "wav")):
+    for folder, suffix in ((clip_folder, "flac"), (_CLIPS, "wav")):
         known = _catalogue(folder) if folder is not None else {}
         if name in known:
             pcm, rate = soundfile.read(folder / f"{name}.{suffix}", dtype="int16")
             assert rate == 8_000
             return Clip(name, known[name]["text"], pcm)
-    raise ScriptError(f"no clip {name!r} in {_CLIPS / 'clips.toml'}{f' or {library}' if library else ''}")
+    raise ScriptError(f"no clip {name!r} in {_CLIPS / 'clips.toml'}{f' or {clip_folder}' if clip_folder else ''}")
 
 
 def _catalogue(folder: Path) -> dict[str, dict[str, str]]:

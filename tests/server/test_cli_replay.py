@@ -340,7 +340,7 @@ def test_ctrl_c_ends_the_language_model_too(environment, folder):
     deadline = time.monotonic() + 5
     while Path(f"/proc/{engine}").exists():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.05)  # of another process's child nobody is told when it ends
 
 
 def children(pid: int) -> list[int]:

@@ -8,10 +8,10 @@ UNFINISHED = "(not finished yet)"
 
 
 class _ToolCall:
-    __slots__ = ("arguments", "call_id", "name", "output")
+    __slots__ = ("arguments", "call_id", "changes", "name", "output")
 
-    def __init__(self, call_id: str, name: str, arguments: str) -> None:
-        self.call_id, self.name, self.arguments = call_id, name, arguments
+    def __init__(self, call_id: str, name: str, arguments: str, changes: bool) -> None:
+        self.call_id, self.name, self.arguments, self.changes = call_id, name, arguments, changes
         self.output = UNFINISHED
 
 
@@ -71,13 +71,15 @@ class Memory:
             turn.text = ""
 
     def forget(self, reply: int) -> None:
-        """The caller never ended his turn with what `reply` was to answer."""
-        self._turns = [turn for turn in self._turns if turn.reply != reply]
+        """The caller never ended his turn with what `reply` was to answer. If a tool has changed something meanwhile, that is
+        kept: it has happened."""
+        self._turns = [turn for turn in self._turns if turn.reply != reply or any(tool.changes for tool in turn.tools)]
 
-    def tool_called(self, reply: int, call_id: str, name: str, arguments: str) -> None:
+    def tool_called(self, reply: int, call_id: str, name: str, arguments: str, *, changes: bool = True) -> None:
+        """A tool runs. `changes`: it does more than read."""
         turn = self._find(reply)
         if turn is not None:
-            turn.tools.append(_ToolCall(call_id, name, arguments))
+            turn.tools.append(_ToolCall(call_id, name, arguments, changes))
 
     def tool_finished(self, reply: int, call_id: str, output: str) -> None:
         turn = self._find(reply)

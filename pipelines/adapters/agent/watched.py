@@ -74,9 +74,10 @@ def watched(tool: FunctionTool, memory: Memory, time_limit_s: float) -> Function
 
     async def invoke(context: ToolContext[Any], arguments: str) -> str:
         call: CallContext = context.context
-        if not isinstance(tool, ReadingTool):
+        changes = not isinstance(tool, ReadingTool)
+        if changes:
             await call.commitment()
-        memory.tool_called(call.reply, context.tool_call_id, tool.name, arguments)
+        memory.tool_called(call.reply, context.tool_call_id, tool.name, arguments, changes=changes)
         call.emit(ToolStarted(call.reply, tool.name, arguments))
         task = asyncio.create_task(finish(context, arguments), name=f"tool-{tool.name}")
         _running.add(task)

@@ -57,18 +57,18 @@ def test_a_bad_script_says_what_is_wrong(tmp_path: Path, text: str, complaint: s
 
 
 def test_a_script_may_bring_clips_of_its_own(tmp_path: Path) -> None:
-    library, scripts_ = tmp_path / "clips", tmp_path / "scripts"
-    library.mkdir()
+    clip_folder, scripts_ = tmp_path / "clips", tmp_path / "scripts"
+    clip_folder.mkdir()
     scripts_.mkdir()
-    (library / "clips.toml").write_text('[mm]\ntext = "Mm."\n')
-    soundfile.write(library / "mm.flac", scripts.np.full(800, 0.5), 8_000)
+    (clip_folder / "clips.toml").write_text('[mm]\ntext = "Mm."\n')
+    soundfile.write(clip_folder / "mm.flac", scripts.np.full(800, 0.5), 8_000)
     path = scripts_ / "script.toml"
     steps = '[[step]]\ndo = "over"\nclip = "mm"\n[[step]]\ndo = "say"\nclip = "en_yes"\n'
-    path.write_text(f'title = "x"\nlibrary = "../clips"\n{steps}')
+    path.write_text(f'title = "x"\nclip_folder = "../clips"\n{steps}')
     clips = load_script(str(path)).clips()
     assert [(name, clip.text) for name, clip in clips.items()] == [("mm", "Mm."), ("en_yes", "Yes.")]
     assert len(clips["mm"].pcm) == 800
-    path.write_text(f'title = "x"\nlibrary = "../nowhere"\n{steps}')
+    path.write_text(f'title = "x"\nclip_folder = "../nowhere"\n{steps}')
     with pytest.raises(ScriptError, match="nowhere"):
         load_script(str(path))
 

@@ -179,7 +179,7 @@ async def test_a_hung_model_is_fenced_off_until_it_returns(stt):
 
 async def test_under_overload_what_waits_too_long_fails_alone():
     def slowly(audio, final):
-        time.sleep(0.4)
+        time.sleep(0.4)  # a model keeps its thread busy for real time, and the worker's limits are real time too
         return "late but good"
 
     desk = Desk(ScriptedStt(slowly), timeout_s=0.6)

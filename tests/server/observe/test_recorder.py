@@ -172,7 +172,7 @@ def test_a_killed_process_loses_at_most_a_second(tmp_path):
             at = int((time.monotonic() - origin) * 1e6)
             recording.write(80_000 + at, MediaReceived(b"\\x00" * 160), ())
             print(at, flush=True)
-            time.sleep(0.02)
+            time.sleep(0.02)  # the pace of a call: what is lost by a kill is measured in its seconds
     """)
     root = Path(__file__).parents[3]
     process = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, cwd=root, text=True)
@@ -230,6 +230,7 @@ def test_the_folder_is_known_before_it_exists(recorder):
 
 
 def wait_for(condition) -> None:
+    """The recorder writes on a thread of its own, which tells nobody: asked for again until it is so, or fails."""
     limit = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < limit

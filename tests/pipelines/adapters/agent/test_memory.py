@@ -137,3 +137,16 @@ def test_the_oldest_turns_go_first_and_many_at_once() -> None:
     assert kept[-1].startswith("39 ")
     assert max(lengths) <= 22
     assert sum(b < a for a, b in pairwise(lengths)) <= 9  # cuts, each of which costs a cached prefix
+
+
+def test_a_forgotten_turn_is_gone_but_not_what_a_tool_did_in_it() -> None:
+    memory = Memory()
+    memory.ask(1, "Free on")
+    memory.tool_called(1, "a", "find_slots", "{}", changes=False)
+    memory.forget(1)
+    assert memory.items() == []
+    memory.ask(2, "Book it")
+    memory.tool_called(2, "b", "book_slot", "{}")
+    memory.tool_finished(2, "b", "booked")
+    memory.forget(2)
+    assert [item.get("output") for item in memory.items()] == [None, None, "booked"]
