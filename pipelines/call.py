@@ -16,6 +16,7 @@ what of it was heard); this file is what lies between them: who has the floor.
     agent, undecided  backchannel, or no words                      agent
     agent             reply heard                                   nobody (or hang-up, transfer, if it asked for one)
     caller            turn has no words, a reply had been cut       agent, from the first unheard chunk
+    callee            it is known who answered our call             agent (`turns/callee.py`), if it is to speak
 
 Sources: Sacks, Schegloff, Jefferson 1974, "A simplest systematics for the organization of turn-taking for conversation".
 """
@@ -29,6 +30,7 @@ from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.audio.inbound import Inbound
 from pipelines.turns.barge_in import Contest, Overlap, interrupts, outcome
+from pipelines.turns.callee import CALLEE, Callee, Next
 from pipelines.turns.hearing import ENDPOINT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
 from pipelines.turns.policy import CallSettings
@@ -59,6 +61,7 @@ class Call:
         self._speech = Speech(settings, WINDOW)
         self._hearing = Hearing(settings)
         self._keypad = Keypad(settings)
+        self._callee = Callee(settings)
         self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
         self._ignore_speech = False  # the caller was cut off by the turn limit and has not paused since
         self._quiet_since = 0
@@ -93,6 +96,7 @@ class Call:
             OVERLAP: self._overlap_deadline,
             "turn_limit": self._turn_limit,
             "starved": self._starved,
+            CALLEE: self._consider_callee,
             DIGITS: self._digits_complete,
             FILLER: self._filler,
             REPLY_END: self._reply_end,
@@ -120,7 +124,9 @@ class Call:
         self._speaking = Speaking(self.settings, event.outbound)
         self._quiet_since = at
         self._out.append(do.SetDeadline("call_limit", at + self.settings.max_call_us))
-        if not self.settings.echo:
+        if self._callee.waiting:
+            self._out += self._callee.begin(at)
+        elif not self.settings.echo:
             self._say(at, self.settings.phrases[self._hearing.language].greeting)
 
     def _call_ended(self, at: int, event: ev.CallEnded) -> None:
@@ -149,6 +155,8 @@ class Call:
         if self.settings.analyze:
             for first, last in windows:
                 self._out.append(do.AnalyzeWindow(first, last))
+                if self._callee.waiting:
+                    self._callee.hear(first, self.span(first, last))
 
     def _window_analyzed(self, at: int, event: ev.WindowAnalyzed) -> None:
         self._analyzed_at = at
@@ -169,6 +177,9 @@ class Call:
                 self._out += self._hearing.dip(change.last, self.inbound.end)
         else:
             self._speech_stopped(at, change.last)
+        if self._callee.waiting:
+            self._callee.analyzed(event.first + WINDOW, self._speech.last)
+            self._consider_callee(at)
 
     def _speech_started(self, at: int, first: int) -> None:
         if self._ignore_speech or self._closing:
@@ -212,7 +223,7 @@ class Call:
 
     def _turn_limit(self, at: int) -> None:
         """A caller who never stops is answered all the same; he can interrupt again after his next pause."""
-        if not self._hearing.open:
+        if not self._hearing.open or self._callee.waiting:
             return
         self._out.append(do.Observed("turn_limit"))
         if self._hearing.speaking:
@@ -246,7 +257,7 @@ class Call:
             self._out += self._speaking.drop_draft()
 
     def _begin_draft(self, at: int) -> None:
-        free = self._speaking.reply is None and self._overlap is None and not self._closing
+        free = self._speaking.reply is None and self._overlap is None and not self._closing and not self._callee.waiting
         if self.settings.speculate and free and self._speaking.draft is None and self._hearing.sounds_complete:
             self._out += self._speaking.begin_draft(at, self._hearing.language, self._hearing.text)
 
@@ -256,7 +267,7 @@ class Call:
 
     def _take_turn(self, at: int) -> None:
         """If the caller's turn is complete and nobody else has the floor, let the agent answer."""
-        if not self._hearing.complete or self._overlap is not None or self._closing:
+        if not self._hearing.complete or self._overlap is not None or self._closing or self._callee.waiting:
             return
         hearing, text = self._hearing, self._hearing.text
         self._out.append(do.CancelDeadline("turn_limit"))
@@ -286,9 +297,34 @@ class Call:
         self._out += [do.TurnTaken(turn), do.CancelDeadline("silence"), start, *self._speaking.await_words(at)]
         self._pump(at)
 
+    # ---- whom we called
+
+    def _consider_callee(self, at: int) -> None:
+        """Who answered, and what is to be done about it."""
+        if not self._callee.waiting or self._closing:
+            return
+        actions, todo = self._callee.next(at, self._hearing)
+        self._out += actions
+        if todo is Next.GO_ON:
+            self._take_turn(at)
+        elif todo is not None:
+            language = self._hearing.language
+            self._out += [do.CancelDeadline(ENDPOINT), do.CancelDeadline("turn_limit")]
+            self._hearing.reset()
+            self._closing = todo is not Next.GREET
+            if todo is Next.GREET:
+                self._say(at, self.settings.phrases[language].greeting)
+            elif todo is Next.LEAVE_MESSAGE:
+                self._hearing.language = self.settings.languages[0]
+                self._say(at, *self._callee.message, after="hang_up", value="agent")
+            else:
+                self._out.append(do.HangUp("agent"))
+
     # ---- the caller's keys
 
     def _digit_received(self, at: int, event: ev.DigitReceived) -> None:
+        if self._callee.waiting:  # a machine's own, or a key pressed by the ear
+            return
         self._quiet_since = at
         reply = self._speaking.reply
         if reply is not None and reply.after == "" and not self._closing:
@@ -483,6 +519,8 @@ class Call:
         again = self._retry.after(event, self._hearing, self._speaking)
         if again is not None:
             self._out += again
+        elif event.port == "stt" and self._callee.waiting:
+            pass  # then it is decided without words
         elif event.port == "transfer":
             self._closing = True
             self._say(at, self.settings.phrases[self._hearing.language].apology, after="hang_up", value="failed")
@@ -504,7 +542,7 @@ class Call:
         self._say(at, apology, after="transfer" if number else "hang_up", value=number or "failed")
 
     def _leave(self) -> None:
-        number = self.settings.transfer_number
+        number = "" if self._callee.is_machine else self.settings.transfer_number
         self._out.append(do.Transfer(number) if number else do.HangUp("failed"))
 
     # ---- time

@@ -107,9 +107,11 @@ class BeepDetector:
         self._candidate = tone if alone and tone.beeps else None
 
     def _settle(self, at: int) -> Beep | None:
-        tone = self._candidate
+        tone, sounding = self._candidate, self._tone
         if tone is None or at - tone.last < _ALONE:
             return None
+        if sounding is not None and sounding.first - tone.last < _ALONE:
+            return None  # it may be a tone, or a moment of a voice
         self._candidate = None
         return Beep(tone.first, tone.last, tone.hz)
 

@@ -75,6 +75,28 @@ class CallSettings(msgspec.Struct, frozen=True):
     filler_slow_us: int = 2_000 * MS
     filler_again_us: int = 4_000 * MS
 
+    # calling out
+    outbound: bool = False
+    """We placed the call: nothing is said before it is known who answered."""
+    message: str = ""
+    """What is left on a machine, in the first of `languages`; "": it is hung up on."""
+    keypad: bool = False
+    """The agent may press keys: it goes on when a menu answers."""
+    answer_short_us: int = 1_500 * MS
+    """Somebody who spoke for so long and no longer has said hello."""
+    answer_pause_us: int = 700 * MS
+    """... and waits for us after this silence. After more speech twice that is wanted."""
+    answer_silence_us: int = 2_500 * MS
+    """So long a silence ends any greeting; with nothing said at all, somebody is listening."""
+    answer_machine_us: int = 4_500 * MS
+    """Only a machine speaks on for so long, pauses of `answer_pause_us` apart."""
+    answer_limit_us: int = 12_000 * MS
+    """By then it is decided who answered."""
+    beep_silence_us: int = 3_000 * MS
+    """A machine that has been silent for so long records, beep or not."""
+    beep_limit_us: int = 60 * SECOND
+    """A machine that has neither beeped nor fallen silent is given up after this long."""
+
     # limits
     silence_prompt_us: int = 8 * SECOND
     silence_hangup_us: int = 20 * SECOND

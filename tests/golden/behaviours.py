@@ -62,6 +62,10 @@ def _unfinished_by_sound() -> Bench:
     return bench
 
 
+_OUTBOUND = msgspec.structs.replace(SETTINGS, outbound=True, message="This is the surgery. Please call us back.")
+_MAILBOX = ("You have reached Bob.", "You have reached Bob. Please leave a message after the tone.")
+
+
 BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
     "answer": (9, lambda: Bench(speech=(_QUESTION,))),
     "yes": (6, lambda: Bench(speech=((3.0, 3.2),), words=("Yes.",))),
@@ -80,6 +84,11 @@ BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
     "recogniser_fails_once": (8, lambda: _failing("stt", 1)),
     "agent_fails": (12, lambda: _failing("agent", 9)),
     "silence": (26, Bench),
+    "person_answers": (10, lambda: Bench(_OUTBOUND, speech=((0.8, 1.3), (5.0, 6.0)), words=("Hello?", "Who is this?"))),
+    "machine_answers": (
+        12,
+        lambda: Bench(_OUTBOUND, speech=((0.8, 2.6), (3.0, 5.4)), words=_MAILBOX, beeps=((6.0, 6.4),)),
+    ),
 }
 """By name: seconds of the call, and the call."""
 

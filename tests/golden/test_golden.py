@@ -32,6 +32,8 @@ def facts(dump: Dump) -> set[str]:
         ("recogniser_fails_once", "stt_failed"),
         ("agent_fails", "apology"),
         ("silence", "silence_prompt"),
+        ("person_answers", "answered_person"),
+        ("machine_answers", "answered_machine"),
     ],
 )
 def test_it_shows_the_behaviour(name: str, fact: str) -> None:

@@ -8,10 +8,13 @@ import heapq
 import itertools
 from collections.abc import Callable
 
+import numpy as np
+
 from pipelines import actions as do
 from pipelines import events as ev
+from pipelines.audio.g711 import encode
 from pipelines.call import WINDOW, Call, CallSettings
-from pipelines.frames import TELEPHONE
+from pipelines.frames import TELEPHONE, Encoding
 from pipelines.turns.policy import Phrases
 from pipelines.units import MS, PTIME_US, SAMPLE_RATE
 
@@ -22,12 +25,13 @@ PHRASES = {
     "fr": Phrases("Bonjour.", "Vous êtes là ?", "Au revoir.", "Désolé, une panne.", ("Un instant.",)),
 }
 SETTINGS = CallSettings(languages=("en", "fr"), phrases=PHRASES)
+_BEEP = encode(np.round(8_000 * np.sin(np.pi / 4 * np.arange(160))).astype(np.int16), Encoding.MULAW)
 _US_PER_CHARACTER = 60 * MS  # how fast the bench's voice speaks
 
 
 class Bench:
     """`speech`: spans of call time, in seconds, in which the caller speaks; `words`: what the recogniser says, by its order
-    among final requests (the last one repeats); `reply`: text for each reply, or a function of what the caller said."""
+    among final requests (the last one repeats); `beeps`: spans in which a tone of 1 kHz is on the line; `reply`: text for each reply, or a function of what the caller said."""
 
     def __init__(
         self,
@@ -36,9 +40,10 @@ class Bench:
         words: tuple[str, ...] = ("What are your hours?",),
         reply: Callable[[str], list[ev.Event | str]] | None = None,
         marks: bool = True,
+        beeps: tuple[tuple[float, float], ...] = (),
     ) -> None:
         self.call = Call(settings)
-        self.speech, self.words, self.marks = speech, list(words), marks
+        self.speech, self.words, self.marks, self.beeps = speech, list(words), marks, beeps
         self.reply = reply or (lambda text: ["We are open from eight to six. ", "On Saturday until noon."])
         self.at = 0
         self.log: list[tuple[int, ev.Event, list[do.Action]]] = []
@@ -69,7 +74,8 @@ class Bench:
         """Go on until that call time."""
         until = int(seconds * 1e6)
         for at in range(self._media_from, until, PTIME_US):
-            self._post(at, ev.MediaReceived(b"\xff" * 160, at // MS))
+            beeps = any(first * 1e6 <= at < last * 1e6 for first, last in self.beeps)
+            self._post(at, ev.MediaReceived(_BEEP if beeps else b"\xff" * 160, at // MS))
         self._media_from = until
         while self._heap and self._heap[0][0] <= until:
             at, _, event, deadline = heapq.heappop(self._heap)
