@@ -5,6 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server import auth
 from server.house import House
+from server.routes.calls import CallRoutes
 from server.routes.door import Door
 from server.routes.jambonz import JambonzRoutes
 from server.routes.twilio import TwilioRoutes
@@ -42,4 +43,5 @@ def create_app(house: House) -> web.Application:
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     app.add_routes(TwilioRoutes(house).routes())
     app.add_routes(JambonzRoutes(house).routes())
+    app.add_routes(CallRoutes(house).routes())
     return app

@@ -47,12 +47,14 @@ def serve(
 
 def _add_commands() -> None:
     from server.cli_call import call
+    from server.cli_dial import dial
     from server.cli_models import models
     from server.cli_replay import make_replay
     from server.doctor import doctor
     from server.replay_models import open_models
 
     app.command()(call)
+    app.command()(dial)
     app.command("replay")(make_replay(open_models))
     app.command()(doctor)
     app.add_typer(models, name="models")

@@ -48,14 +48,16 @@ Threads = Annotated[int, Field(ge=1, le=256)]
 
 class ServerSettings(Section):
     """`public_url`: what the carrier reaches us by (none: it follows each request). `trusted_proxies`: networks whose
-    X-Forwarded-* headers are believed. `metrics_token`: what `/metrics` asks for (none: loopback only). `max_calls`:
-    more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
+    X-Forwarded-* headers are believed. `metrics_token`: what `/metrics` asks for (none: loopback only). `api_token`: what
+    `POST /api/calls` asks for (none: no calls are placed), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
     public_url: HttpsUrl | None = None
     trusted_proxies: list[IPvAnyNetwork] = Field([])
     metrics_token: Secret | None = None
+    api_token: Secret | None = None
+    api_calls_per_minute: int = Field(30, ge=1, le=10_000)
     max_calls: int = Field(200, ge=1)
     drain_seconds: float = Field(30.0, ge=0)
 
@@ -104,17 +106,27 @@ class TwilioSettings(Section):
 
 class JambonzSettings(Section):
     """`webhook_secret`: signs HTTP webhooks; `username`, `password`: of the websockets' basic authentication;
-    `sample_rate`: of the audio, in Hz, both ways."""
+    `sample_rate`: of the audio, in Hz, both ways. To place calls: `api_url` and `api_key` of its REST API, `account_sid`,
+    and `application_sid`: the application whose call hook leads here."""
 
     webhook_secret: Secret | None = None
     username: str = ""
     password: Secret | None = None
     sample_rate: Literal[8_000, 16_000, 24_000] = 16_000
+    api_url: HttpUrl | None = None
+    api_key: Secret | None = None
+    account_sid: Annotated[str, shaped(r"[A-Za-z0-9-]{0,64}", "a SID is letters, digits and hyphens")] = ""
+    application_sid: Annotated[str, shaped(r"[A-Za-z0-9-]{0,64}", "a SID is letters, digits and hyphens")] = ""
 
     @model_validator(mode="after")
     def _paired(self) -> "JambonzSettings":
         if bool(self.username) != (self.password is not None):
             raise ValueError("`username` and `password` belong together. Give both or neither.")
+        rest = (self.api_url, self.api_key, self.account_sid, self.application_sid)
+        if any(rest) and not all(rest):
+            raise ValueError(
+                "`api_url`, `api_key`, `account_sid` and `application_sid` belong together. Give all or none."
+            )
         return self
 
 
@@ -238,6 +250,9 @@ class Config(Section):
             if number in map(plain_number, agent.numbers):
                 return agent
         return next((agent for agent in self.agents if not agent.numbers), self.agents[0])
+
+    def agent_named(self, name: str) -> AgentConfig | None:
+        return next((agent for agent in self.agents if agent.name == name), None)
 
     def voice(self, agent: AgentConfig, language: str) -> TtsSettings:
         """How an agent speaks a language: its own voice, or everybody's."""

@@ -22,8 +22,9 @@ from server.engines import Engines, chunked
 from server.models import CallModels
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
+from server.placed import Placed, PlacedCalls
 from server.session import Control, Session, Socket, Wire
-from server.settings import call_settings
+from server.settings import call_settings, outbound_settings
 
 log = structlog.get_logger()
 
@@ -38,6 +39,7 @@ class House:
     def __init__(self, config: Config, metrics: Metrics) -> None:
         self.config, self.metrics = config, metrics
         self.tokens = Tokens(time.monotonic)
+        self.placed = PlacedCalls(time.monotonic)
         self.ready = False
         self.sessions: set[Session] = set()
         self._quiet = asyncio.Event()  # no call is under way
@@ -93,11 +95,20 @@ class House:
         return len(self.sessions) >= self.config.server.max_calls
 
     async def take_call(
-        self, carrier: str, wire: Wire, socket: Socket, control: Control, started: ev.CallStarted
+        self,
+        carrier: str,
+        wire: Wire,
+        socket: Socket,
+        control: Control,
+        started: ev.CallStarted,
+        placed: Placed | None = None,
     ) -> str:
-        """Drive one call to its end; returns why it ended."""
-        chosen = self.config.agent_for(started.called)
+        """Drive one call to its end; returns why it ended. `placed`: it is one of those that we placed."""
+        named = self.config.agent_named(placed.agent) if placed is not None else None
+        chosen = named or self.config.agent_for(started.called)
         settings = call_settings(self.config, chosen)
+        if placed is not None:
+            settings = outbound_settings(settings, placed)
         call = Call(settings)
         observers = [self.metrics.observe]
         recording = self._record(carrier, chosen.name, settings, started)

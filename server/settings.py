@@ -1,9 +1,12 @@
 """The configuration of one agent, as the pure call wants it."""
 
+import msgspec
+
 from pipelines.call import CallSettings
 from pipelines.turns.policy import Phrases
 from pipelines.units import MS, SECOND
 from server.config import AgentConfig, Config
+from server.placed import Placed
 
 
 def phrases_of(agent: AgentConfig, language: str) -> Phrases:
@@ -17,6 +20,13 @@ def phrases_of(agent: AgentConfig, language: str) -> Phrases:
     )
 
 
+def outbound_settings(settings: CallSettings, placed: Placed) -> CallSettings:
+    """How a call goes that we placed."""
+    first = [placed.language] if placed.language in settings.languages else []
+    others = [language for language in settings.languages if language not in first]
+    return msgspec.structs.replace(settings, outbound=True, message=placed.message, languages=(*first, *others))
+
+
 def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
     """Everything that decides how the agent's calls behave."""
     turns = config.turns
@@ -26,6 +36,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         languages=tuple(agent.languages),
         phrases={language: phrases_of(agent, language) for language in agent.languages},
         transfer_number=agent.transfer_number or "",
+        keypad=agent.keypad,
         echo=agent.kind == "echo",
         analyze=agent.analyze or agent.kind != "echo",
         speculate=turns.speculate,

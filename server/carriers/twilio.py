@@ -14,6 +14,7 @@ from twilio.rest import Client
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
 from server.carriers import CarrierError, plain_target
+from server.config import TwilioSettings
 
 _GONE = {20404, 21220}  # no such call (any more); it is not in progress
 _TIMEOUT_S = 3.0  # to connect, and again to answer: a session waits ten seconds for all of it
@@ -104,6 +105,27 @@ class TwilioRest:
                 raise CarrierError(f"Twilio could not be reached: {type(error).__name__}") from None
             else:
                 return
+
+    async def create(self, to: str, from_: str, url: str) -> str:
+        """Place a call; `url`, a webhook, is asked for TwiML once it is answered. Its SID. Raises CarrierError. Never tried again: the first
+        may have been placed."""
+        try:
+            call = await asyncio.to_thread(self._client.calls.create, to=to, from_=from_, url=url, method="POST")
+        except (TwilioRestException, TwilioServiceException) as error:
+            raise CarrierError(f"Twilio refused to place the call: HTTP {error.status}, code {error.code}") from None
+        except (TwilioException, OSError, ValueError) as error:  # ValueError: an answer that is no JSON
+            raise CarrierError(f"Twilio could not be reached: {type(error).__name__}") from None
+        if not call.sid:
+            raise CarrierError("Twilio did not say which call it placed")
+        return call.sid
+
+
+def rest_of(settings: TwilioSettings) -> TwilioRest:
+    """The REST API as it is configured."""
+    token = settings.api_secret or settings.auth_token
+    secret = token.get_secret_value() if token else ""
+    user = settings.api_key or settings.account_sid
+    return TwilioRest(settings.account_sid, user, secret, settings.edge, settings.region)
 
 
 class TwilioControl:

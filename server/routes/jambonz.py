@@ -2,10 +2,12 @@
 /jambonz/status, POST /jambonz/after (the `listen` verb's action hook)."""
 
 import time
+from collections.abc import Mapping
 
 import msgspec
 import structlog
 from aiohttp import web
+from msgspec import structs
 from structlog.contextvars import bound_contextvars
 
 from pipelines.errors import WireError
@@ -13,6 +15,7 @@ from server import auth
 from server.carriers.jambonz import JambonzControl
 from server.house import House
 from server.http import AiohttpSocket
+from server.placed import AGENT, OUTBOUND
 from server.routes.door import After, Door, Passed
 from server.wire.faults import Faults
 from server.wire.jambonz import AUDIO_PROTOCOL, JambonzAudioWire
@@ -25,6 +28,7 @@ from server.wire.jambonz_control import (
     ack,
     listen_verbs,
     read_control,
+    tag_of,
 )
 
 log = structlog.get_logger()
@@ -84,13 +88,13 @@ class JambonzRoutes:
 
     # ---- a new call
 
-    def _verbs(self, request: web.Request, call_sid: str) -> Verbs:
+    def _verbs(self, request: web.Request, call_sid: str, tag: Mapping[str, str]) -> Verbs:
         if not self._door.has_room():
             return BUSY_VERBS
         return listen_verbs(
             self._door.url(request, "/jambonz/audio", websocket=True),
             self._rate,
-            {"token": self._house.tokens.mint(call_sid)},
+            {"token": self._house.tokens.mint(call_sid)} | {key: tag[key] for key in (OUTBOUND, AGENT) if key in tag},
             action_hook=_AFTER_PATH,
             user=self._user,
             password=self._password,
@@ -137,7 +141,7 @@ class JambonzRoutes:
             # then jambonz (ws-requestor.js, reconnectingWithoutAck) takes the answer to this message for the answer to
             # session:new.
             going_on = kind == "session:reconnect" and call_sid in self._on_air
-            return ack(control.msgid, None if going_on else self._verbs(request, call_sid))
+            return ack(control.msgid, None if going_on else self._verbs(request, call_sid, control.tag))
         if kind == "verb:hook":
             ours = control.hook.endswith(_AFTER_PATH)
             return ack(control.msgid, self._after.take(call_sid) if ours else None)
@@ -158,7 +162,7 @@ class JambonzRoutes:
         call_sid = _call_sid(body)
         if not call_sid:
             return web.Response(status=400, text="call_sid is missing\n")
-        return web.json_response(self._verbs(request, call_sid))
+        return web.json_response(self._verbs(request, call_sid, tag_of(msgspec.json.decode(body))))
 
     # ---- its audio
 
@@ -180,7 +184,10 @@ class JambonzRoutes:
                 self._on_air.add(started.call_id)
                 try:
                     with bound_contextvars(call_id=started.call_id):
-                        await self._house.take_call("jambonz", wire, socket, control, started)
+                        placed = self._house.placed.take(wire.stream.parameters)
+                        if placed is not None:  # whom we called is the caller to the agent
+                            started = structs.replace(started, caller=started.called, called=started.caller)
+                        await self._house.take_call("jambonz", wire, socket, control, started, placed)
                 finally:
                     self._on_air.discard(started.call_id)
         finally:

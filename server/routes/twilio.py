@@ -13,6 +13,7 @@ from structlog.contextvars import bound_contextvars
 from server import auth
 from server.carriers import twilio
 from server.house import House
+from server.placed import AGENT, OUTBOUND
 from server.routes.door import After, Door, Passed
 from server.wire.twilio import TwilioWire
 
@@ -29,10 +30,7 @@ class TwilioRoutes:
         settings = house.config.twilio
         self._token = settings.auth_token.get_secret_value() if settings.auth_token else ""
         self._keys = {name: key.get_secret_value() for name, key in settings.webhook_shared_keys.items()}
-        secret = settings.api_secret.get_secret_value() if settings.api_secret else self._token
-        self._rest = twilio.TwilioRest(
-            settings.account_sid, settings.api_key or settings.account_sid, secret, settings.edge, settings.region
-        )
+        self._rest = twilio.rest_of(settings)
         self._after = After(twilio.hang_up())  # TwiML
 
     def routes(self) -> list[web.RouteDef]:
@@ -66,10 +64,14 @@ class TwilioRoutes:
             return web.Response(status=400, text="CallSid is missing\n")
         if not self._door.has_room():
             return _twiml(twilio.reject())
+        # Of a call that we placed, the one whom we called is the caller to the agent.
+        outbound = {key: request.query[key] for key in (OUTBOUND, AGENT) if request.query.get(OUTBOUND)}
+        caller, called = ("To", "From") if outbound else ("From", "To")
         parameters = {
             "token": self._house.tokens.mint(call_sid),
-            "caller": form.get("From", ""),
-            "called": form.get("To", ""),
+            "caller": form.get(caller, ""),
+            "called": form.get(called, ""),
+            **outbound,
         }
         door = self._door
         return _twiml(
@@ -92,7 +94,8 @@ class TwilioRoutes:
             if started is not None and self._door.admits(wire.stream, required=self._signing):
                 control = twilio.TwilioControl(self._rest, started.call_id, self._after.keep)
                 with bound_contextvars(call_id=started.call_id):
-                    await self._house.take_call("twilio", wire, socket, control, started)
+                    placed = self._house.placed.take(wire.stream.parameters)
+                    await self._house.take_call("twilio", wire, socket, control, started, placed)
         finally:
             await response.close()
         return response

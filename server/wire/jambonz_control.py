@@ -48,12 +48,13 @@ def dial_verbs(number: str) -> Verbs:
 
 
 class Control(msgspec.Struct, frozen=True):
-    """A message of the control socket; what it has not, or has of another type, is empty."""
+    """A message of the control socket; what it has not, or has of another type, is empty. `tag`: what we gave the call when we placed it."""
 
     type: str
     msgid: str = ""
     call_sid: str = ""
     hook: str = ""
+    tag: dict[str, str] = {}
 
 
 def read_control(message: str | bytes) -> Control:
@@ -69,8 +70,15 @@ def read_control(message: str | bytes) -> Control:
     if not isinstance(frame, dict) or not _text(frame, "type"):
         raise WireError("a control message is malformed")
     data = frame.get("data")
-    call_sid = _text(frame, "call_sid") or (_text(data, "call_sid") if isinstance(data, dict) else "")
-    return Control(frame["type"], _text(frame, "msgid"), call_sid[:128], _text(frame, "hook"))
+    data = data if isinstance(data, dict) else {}
+    call_sid = _text(frame, "call_sid") or _text(data, "call_sid")
+    return Control(frame["type"], _text(frame, "msgid"), call_sid[:128], _text(frame, "hook"), tag_of(data))
+
+
+def tag_of(call: dict[str, Any]) -> dict[str, str]:
+    """The `tag` of createCall, which jambonz brings back as customerData, of what it tells about a call."""
+    tag = call.get("customerData")
+    return {key: value for key, value in tag.items() if isinstance(value, str)} if isinstance(tag, dict) else {}
 
 
 def _text(frame: dict[str, Any], key: str) -> str:

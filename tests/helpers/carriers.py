@@ -13,6 +13,7 @@ from server.app import create_app
 from server.auth import Tokens
 from server.config import Config
 from server.observe.metrics import Metrics
+from server.placed import Placed, PlacedCalls
 
 
 class FakeHouse:
@@ -22,6 +23,8 @@ class FakeHouse:
         self.config, self.metrics = config, Metrics()
         self.now = 0.0
         self.tokens = Tokens(lambda: self.now)
+        self.placed = PlacedCalls(lambda: self.now)
+        self.outbound: dict[str, Placed] = {}
         self.ready, self.full = True, False
         self.sessions: set[object] = set()
         self.calls: dict[str, list[ev.Event]] = {}
@@ -29,8 +32,18 @@ class FakeHouse:
         self.ended: dict[str, str] = {}
         self.on_event: Callable[[str, ev.Event], Any] = lambda call_id, event: None
 
-    async def take_call(self, carrier: str, wire: Any, socket: Any, control: Any, started: ev.CallStarted) -> str:
+    async def take_call(
+        self,
+        carrier: str,
+        wire: Any,
+        socket: Any,
+        control: Any,
+        started: ev.CallStarted,
+        placed: Placed | None = None,
+    ) -> str:
         call_id, reason = started.call_id, "lost"
+        if placed is not None:
+            self.outbound[call_id] = placed
         heard = self.calls[call_id] = [started]
         self.controls[call_id] = control
         try:
