@@ -283,7 +283,7 @@ def test_an_echo_line_has_settings_in_languages_that_no_voice_speaks(write):
         ('[models.vad]\nkind = "other"', "models.vad.kind"),
         ('[models.stt]\nkind = "other"', "models.stt.kind"),
         ('[models.tts.en]\nkind = "other"', "models.tts.en.kind"),
-        ('[jambonz]\napi_url = "https://example.org"', "jambonz.api_url"),
+        ('[jambonz]\napi_uri = "https://example.org"', "jambonz.api_uri"),
     ],
 )
 def test_what_no_code_stands_behind_is_refused(write, text, key):

@@ -432,7 +432,7 @@ async def test_a_peer_that_does_not_read_is_dropped():
         reader_gone = []
 
         class Flood(type(served.house)):
-            async def take_call(self, carrier, wire, socket, control, started):
+            async def take_call(self, carrier, wire, socket, control, started, placed=None):
                 for _ in range(10_000):
                     try:
                         socket.send("x" * 10_000)
@@ -452,7 +452,7 @@ async def test_frames_of_every_size_are_read_as_they_were_sent():
     async with serving() as served:
 
         class Sender(type(served.house)):
-            async def take_call(self, carrier, wire, socket, control, started):
+            async def take_call(self, carrier, wire, socket, control, started, placed=None):
                 for size in sizes:
                     socket.send("é" * (size // 2) + "x" * (size % 2))
                     socket.send(b"\x01" * size)
