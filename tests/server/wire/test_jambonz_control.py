@@ -85,3 +85,17 @@ def test_dial():
     assert dial_verbs("sip:desk@example.com") == [
         {"verb": "dial", "target": [{"type": "sip", "sipUri": "sip:desk@example.com"}]}
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "tag"),
+    [
+        ({"outbound": "x", "agent": "desk", "n": 5}, {"outbound": "x", "agent": "desk"}),
+        ("x", {}),
+        (None, {}),
+        ([1], {}),
+    ],
+)
+def test_the_tag_of_a_call_that_we_placed_comes_back(told, tag):
+    message = json.dumps({"type": "session:new", "msgid": "m", "call_sid": "c", "data": {"customerData": told}})
+    assert read_control(message).tag == tag
