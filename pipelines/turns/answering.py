@@ -39,10 +39,11 @@ class Heard(msgspec.Struct, frozen=True):
 
 _KEY = r"(?:\d|one|two|three|four|five|six|seven|eight|nine|zero|star|pound|hash|any key)"
 _TOUCHE = r"(?:\d|une?|deux|trois|quatre|cinq|six|sept|huit|neuf|zéro|étoile|dièse)"
+# The recogniser writes "tapé un" or "tapés 1" for "tapez 1".
 _MENU = re.compile(
     rf"\b(?:press|dial|push|enter|say or press)(?: the)?(?: number| key| digit)? {_KEY}\b"
     rf"|\b(?:your party's|the) extension\b|\bfollowing (?:options|menu)\b"
-    rf"|\b(?:tapez|appuyez sur|composez|faites|pressez)(?: sur)?(?: le| la)?(?: touche| chiffre| numéro)? {_TOUCHE}\b"
+    rf"|\b(?:(?:tap|appuy|compos|press)(?:ez|er|ée?s?)|faites)(?: sur)?(?: le| la)?(?: touche| chiffre| numéro)? {_TOUCHE}\b"
     rf"|\btouche {_TOUCHE}\b|\bchoix suivants\b"
 )
 _MAILBOX = re.compile(

@@ -68,6 +68,8 @@ def test_a_mailbox_is_told_by_its_words_while_it_speaks(words) -> None:
         "Pour le service client, tapez 1.",
         "Pour joindre un conseiller, appuyez sur la touche étoile",
         "Faites le deux",
+        "Pour le service client, tapé un",
+        "Bienvenue pour le service client tapés 1, pour la facturation",
         "Composez le 3",
     ],
 )
