@@ -91,8 +91,9 @@ class AgentConfig(Section):
 
     `kind`: "llm", or "echo", a line test in which the caller hears himself; `analyze`: run voice activity in an echo
     call too. `numbers`: called numbers it answers (none: all that no other agent answers). `tools`: names of Allô's
-    own, or "module:function". `instructions`: the text, or "file:prompt.txt", for all languages or by language. `greeting` ... `fillers`: what the call says without
-    asking the agent. `filler_ms`: silence after the caller's last word before a filler, once a tool was called. `keypad`: tools to
+    own, or "module:function". `instructions`: the text, or "file:prompt.txt", for all languages or by language. `greeting` ... `openers`: what the call says without
+    asking the agent. `opener_ms`: silence after the caller's last word before one of the openers begins a reply whose words are not
+    there yet (no openers: none does); `filler_ms`: ... before a filler, once a tool was called. `keypad`: tools to
     ask the caller for keys and to press some. `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
@@ -109,12 +110,14 @@ class AgentConfig(Section):
     goodbye: Annotated[dict[Language, str], _over(phrases.GOODBYE)] = {}
     apology: Annotated[dict[Language, str], _over(phrases.APOLOGY)] = {}
     fillers: Annotated[dict[Language, list[str]], _over(phrases.FILLERS)] = {}
+    openers: Annotated[dict[Language, list[str]], _over(phrases.OPENERS)] = {}
     voices: dict[Language, TtsSettings] = {}
     tools: list[Tool] = []
     http_tools: list[HttpTool] = []
     mcp_servers: list[McpServer] = []
     tool_timeout_s: Seconds = 8.0
-    filler_ms: Milliseconds = 900
+    opener_ms: Milliseconds = 400
+    filler_ms: Milliseconds = 1_500
     transfer_number: str = ""
     keypad: bool = False
     hot_words: list[str] = []

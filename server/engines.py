@@ -105,7 +105,7 @@ def recurring(agent: AgentConfig) -> list[tuple[str, str]]:
     texts = []
     for language in agent.languages:
         phrases = phrases_of(agent, language)
-        said = (phrases.greeting, phrases.prompt, phrases.goodbye, phrases.apology, *phrases.fillers)
+        said = (phrases.greeting, phrases.prompt, phrases.goodbye, phrases.apology, *phrases.fillers, *phrases.openers)
         texts += [(text, language) for text in said]
         texts += chunked(phrases.goodbye, language)  # the agent says goodbye in a reply of its own
     return texts

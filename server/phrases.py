@@ -20,6 +20,10 @@ FILLERS = {
     "en": ["One moment, please.", "Let me look.", "I am still looking."],
     "fr": ["Un instant, je vous prie.", "Je regarde.", "Je cherche encore."],
 }
+OPENERS = {
+    "en": ["Let's see.", "Okay.", "Right."],
+    "fr": ["Alors.", "D'accord.", "Bien."],
+}
 
 EXAMPLE_GREETING = {
     "en": "Riverside Medical Practice, hello. How can I help you?",

@@ -14,6 +14,7 @@ def phrases_of(agent: AgentConfig, language: str) -> Phrases:
         goodbye=agent.goodbye[language],
         apology=agent.apology[language],
         fillers=tuple(agent.fillers[language]),
+        openers=tuple(agent.openers.get(language, ())),
     )
 
 
@@ -41,6 +42,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         interruption_sure_us=turns.interruption_sure_ms * MS,
         turn_limit_us=turns.turn_limit_s * SECOND,
         lead_us=turns.lead_ms * MS,
+        opener_after_us=agent.opener_ms * MS,
         filler_after_us=agent.filler_ms * MS,
         silence_prompt_us=int(agent.silence_prompt_s * SECOND),
         silence_hangup_us=int(agent.silence_hangup_s * SECOND),

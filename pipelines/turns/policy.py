@@ -13,6 +13,18 @@ class Phrases(msgspec.Struct, frozen=True):
     goodbye: str
     apology: str
     fillers: tuple[str, ...]
+    openers: tuple[str, ...] = ()
+    """What a reply may begin with while its words are not there yet, as people do: the first after a question ("Let's see."), the
+    others by turns after anything else ("Okay."). None: silence instead."""
+
+    def opener(self, asked: str, turn: int) -> str:
+        """The opener of an answer to `asked`, the `turn`-th of the call."""
+        first, *others = self.openers
+        return first if asked.endswith("?") or not others else others[turn % len(others)]
+
+    def is_aside(self, text: str) -> bool:
+        """Whether it says nothing: an opener or a filler, heard but never remembered."""
+        return text in self.openers or text in self.fillers
 
 
 class CallSettings(msgspec.Struct, frozen=True):
@@ -69,7 +81,9 @@ class CallSettings(msgspec.Struct, frozen=True):
     mark_grace_us: int = 500 * MS
     """How long after the ear should have played everything its last mark is waited for."""
     chunks_ahead: int = 2
-    filler_after_us: int = 900 * MS
+    opener_after_us: int = 400 * MS
+    """From the caller's last word to an opener, if the turn was taken by then and nothing else is ready to be said."""
+    filler_after_us: int = 1_500 * MS
     """From the caller's last word to a filler, once a tool has been called and nothing is being said; a reply without a tool has
     `filler_slow_us` from its start."""
     filler_slow_us: int = 2_000 * MS

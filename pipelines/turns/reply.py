@@ -32,6 +32,8 @@ class Reply:
         self.text_done = not produced
         self.tool = ""  # the tool that runs now
         self.acted = False  # a tool has run, or runs
+        self.opened = False  # an opener was said
+        self.spoken = False  # some of its words have reached playout, asides left out
         self.asked = ""  # what the caller said, for another attempt
         self.attempt = 0
         self.after = ""  # "hang_up" or "transfer" once it was heard
@@ -50,7 +52,7 @@ class Reply:
     # ---- text
 
     def say(self, text: str, *, filler: bool = False) -> None:
-        """Words that need no chunking. A filler is heard but is no part of what the agent remembers."""
+        """Words that need no chunking. A filler, or an opener, is heard but is no part of what the agent remembers."""
         self._chunks.append(_Chunk(text, filler))
 
     def add(self, delta: str) -> None:
@@ -98,6 +100,7 @@ class Reply:
         while self._released < len(self._chunks):
             chunk = self._chunks[self._released]
             out += [(self._released, audio) for audio in chunk.audio]
+            self.spoken = self.spoken or (bool(chunk.audio) and not chunk.filler)
             chunk.audio.clear()
             if not chunk.done:
                 break
@@ -116,13 +119,13 @@ class Reply:
 
     @property
     def fillers(self) -> int:
-        """How many were said."""
-        return sum(c.filler for c in self._chunks)
+        """How many were said, an opener left out."""
+        return sum(c.filler for c in self._chunks) - self.opened
 
     @property
     def unnoticed(self) -> bool:
-        """Whether it answers the caller, and neither a sound of it was heard nor a tool has run for it."""
-        return bool(self.asked) and self.ear_at is None and not self.acted
+        """Whether it answers the caller, and neither a word of it was heard (an "okay" is none) nor a tool has run for it."""
+        return bool(self.asked) and not self.spoken and not self.acted
 
     @property
     def empty(self) -> bool:

@@ -11,12 +11,13 @@ from pipelines.audio.playout import Playout
 from pipelines.frames import AudioFormat
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Reply
-from pipelines.units import SECOND
+from pipelines.units import MS, SECOND
 
 PLAYOUT, FILLER, REPLY_END = "playout", "filler", "reply_end"
-"""Names of deadlines: the next frame is due; the caller has heard nothing for long; all should have been heard."""
+"""Names of deadlines: the next frame is due; the caller has heard nothing for some time; all should have been heard."""
 
 _UNKNOWN_US = 60 * SECOND  # what a reply that is still being written may have to say
+_QUICK_US = 300 * MS  # most tools answer in less: words that come then would only have to wait for the filler's end
 _ANNOUNCED = {"hang_up", "transfer_to_person", "send_digits", "collect_digits"}
 """The call's own tools: what they do is said in words that come at once, and "let me look" before a goodbye is absurd."""
 
@@ -104,28 +105,32 @@ class Speaking:
         return self.await_words(at) if reply is self.reply else []
 
     def await_words(self, at: int) -> list[do.Action]:
-        """The reply has nothing to say yet: when a filler is due."""
-        reply = self.reply
+        """The reply has nothing to say yet: when the caller is to hear that it is coming."""
+        reply, settings = self.reply, self._settings
         assert reply is not None
+        since = reply.caller_end if reply.caller_end is not None else at
+        if not reply.opened and settings.phrases[reply.language].openers:
+            return [do.SetDeadline(FILLER, max(at, since + settings.opener_after_us))]
         if not reply.tool:
-            return [do.SetDeadline(FILLER, at + self._settings.filler_slow_us)]
+            return [do.SetDeadline(FILLER, max(at, reply.started_at + settings.filler_slow_us))]
         if reply.tool in _ANNOUNCED or reply.fillers:
             return []
-        since = reply.caller_end if reply.caller_end is not None else at
-        return [do.SetDeadline(FILLER, max(at, since + self._settings.filler_after_us))]
+        return [do.SetDeadline(FILLER, max(at + _QUICK_US, since + settings.filler_after_us))]
 
     def filler(self, at: int) -> list[do.Action]:
-        """The agent is busy, most often with a tool, and the caller hears nothing: one of the fillers, and the last of them when one
-        was not enough."""
+        """The caller waits and hears nothing: an opener; and when that was not enough, most often because a tool is slow, one of the
+        fillers; and then the last of them again and again."""
         reply = self.reply
         if reply is None or not reply.waiting or not self._playout.idle(at):
             return []
-        if reply.token_at is not None and not reply.tool:
+        phrases = self._settings.phrases[reply.language]
+        if not reply.opened and phrases.openers:
+            reply.opened = True
+            reply.say(phrases.opener(reply.asked, reply.number), filler=True)
+            return [do.Observed("opener"), *self.await_words(at), *reply.requests()]
+        if (reply.token_at is not None and not reply.tool) or not phrases.fillers:
             return []  # its words are coming
-        fillers = self._settings.phrases[reply.language].fillers
-        if not fillers:
-            return []
-        *first, last = fillers
+        *first, last = phrases.fillers
         reply.say(last if reply.fillers or not first else first[reply.number % len(first)], filler=True)
         again = do.SetDeadline(FILLER, at + self._settings.filler_again_us)
         return [do.Observed("filler"), again, *reply.requests()]
@@ -143,14 +148,14 @@ class Speaking:
         self._playout.queue(0, 0, audio)
 
     def pump(self, at: int, *, hold: bool = False) -> list[do.Action]:
-        """Move audio from the reply to the carrier, as far as the lead allows. `hold`: begin no reply that was not heard yet."""
+        """Move audio from the reply to the carrier, as far as the lead allows. `hold`: begin no words of a reply that was not heard
+        yet."""
         reply = self.reply
         actions: list[do.Action] = []
         if reply is not None:
-            if hold and reply.ear_at is None:
-                return reply.requests()
-            for chunk, audio in reply.release():
-                self._playout.queue(reply.number, chunk, audio)
+            if reply.spoken or not hold:
+                for chunk, audio in reply.release():
+                    self._playout.queue(reply.number, chunk, audio)
             actions += reply.requests()
         sent = self._playout.pump(at)
         if sent and reply is not None and reply.ear_at is None:
@@ -161,7 +166,7 @@ class Speaking:
             actions.append(do.SetDeadline(PLAYOUT, due))
         elif reply is not None and reply.complete:
             actions.append(do.SetDeadline(REPLY_END, self._playout.ear_end))
-        elif reply is not None and reply.tool and sent:
+        elif reply is not None and reply.tool and sent and reply.fillers:
             actions.append(do.SetDeadline(FILLER, self._playout.ear_end + self._settings.filler_again_us))
         return actions
 

@@ -32,10 +32,21 @@ def _joined() -> Bench:
 
 def _slow_tool() -> Bench:
     def reply(text: str) -> list[ev.Event | str]:
-        return [ev.ToolExpected(1, "look"), *[ev.ToolStarted(1, "look")] * 100, "Here it is."]
+        return [ev.ToolExpected(1, "look"), ev.ToolStarted(1, "look"), *[""] * 100, "Here it is."]
 
     phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], fillers=("Let me see.", "Still looking."))}
     return Bench(msgspec.structs.replace(SETTINGS, phrases=phrases), speech=(_QUESTION,), reply=reply)
+
+
+def _opener(*later: tuple[float, float]) -> Bench:
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], openers=("Let's see.", "Okay."))}
+    bench = Bench(
+        msgspec.structs.replace(SETTINGS, phrases=phrases),
+        speech=(_QUESTION, *later),
+        words=("I need an appointment.", "On Tuesday."),
+    )
+    bench.token_delay = 1_200_000
+    return bench
 
 
 def _keys() -> Bench:
@@ -75,6 +86,8 @@ BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
     "interruption": (9, lambda: Bench(speech=(_QUESTION, (5.5, 7.0)))),
     "backchannel": (9, lambda: Bench(speech=(_QUESTION, (5.2, 5.35)), words=("What are your hours?", "Mm-hmm."))),
     "false_interruption": (12, lambda: Bench(speech=(_QUESTION, (5.2, 5.8)), words=("What are your hours?", ""))),
+    "opener": (9, _opener),
+    "opener_then_he_goes_on": (10, lambda: _opener((4.8, 5.6))),
     "slow_tool": (10, _slow_tool),
     "keys": (11, _keys),
     "recogniser_fails_once": (8, lambda: _failing("stt", 1)),

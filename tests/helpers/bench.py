@@ -27,7 +27,8 @@ _US_PER_CHARACTER = 60 * MS  # how fast the bench's voice speaks
 
 class Bench:
     """`speech`: spans of call time, in seconds, in which the caller speaks; `words`: what the recogniser says, by its order
-    among final requests (the last one repeats); `reply`: text for each reply, or a function of what the caller said."""
+    among final requests (the last one repeats); `reply`: what the agent does after each thing the caller said, one step every 20 ms
+    ("" is nothing)."""
 
     def __init__(
         self,
@@ -111,6 +112,8 @@ class Bench:
                     return
                 pieces = self.reply(text)
                 for n, piece in enumerate(pieces):
+                    if piece == "":
+                        continue
                     event = ev.ReplyDelta(reply, piece) if isinstance(piece, str) else piece
                     self._post(at + self.token_delay + n * 20 * MS, event)
                 self._post(at + self.token_delay + max(500, 20 * len(pieces)) * MS, ev.ReplyFinished(reply))

@@ -1,6 +1,7 @@
 """The turn machine on the bench: what a caller would notice, and what must hold for any order of events."""
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -171,7 +172,7 @@ def test_audio_that_stops_in_mid_word_ends_the_utterance() -> None:
 
 def test_one_filler_does_for_a_quick_tool_and_the_last_is_for_the_second_time() -> None:
     def reply(text: str) -> list[ev.Event | str]:
-        return [ev.ToolExpected(1, "look"), *[ev.ToolStarted(1, "look")] * 340, "Here it is."]
+        return [ev.ToolExpected(1, "look"), ev.ToolStarted(1, "look"), *[""] * 340, "Here it is."]
 
     phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], fillers=("Let me see.", "Still looking."))}
     settings = msgspec.structs.replace(SETTINGS, phrases=phrases)
@@ -427,3 +428,34 @@ def test_same_events_same_actions(spans: list[tuple[float, float]], late: list[t
 
 def _fields(struct: object) -> dict[str, object]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+def _opening(*later: tuple[float, float], token_delay: int = 1_200_000) -> Bench:
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], openers=("Let's see.", "Okay."))}
+    settings = msgspec.structs.replace(SETTINGS, phrases=phrases)
+    bench = Bench(settings, speech=((3.0, 4.0), *later), words=("I need an appointment.", "On Tuesday."))
+    bench.token_delay = token_delay
+    return bench
+
+
+def test_an_answer_that_is_not_ready_begins_with_an_opener_that_is_not_remembered() -> None:
+    bench = _opening().run(9)
+    answer = bench.turns[-1]
+    assert [s.text for s in bench.of(do.Synthesize)][1] == "Okay."
+    assert answer.gap == pytest.approx(0.55, abs=0.08)  # the wait that these words want, not the agent's 1.2 s
+    assert answer.heard == "We are open from eight to six. On Saturday until noon."
+
+
+def test_an_answer_that_is_ready_begins_with_itself() -> None:
+    bench = _opening(token_delay=100_000).run(9)
+    assert "opener" not in bench.facts
+    assert bench.turns[-1].gap == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_caller_who_goes_on_over_an_opener_is_answered_as_a_whole() -> None:
+    bench = _opening((4.8, 5.6)).run(13)
+    assert "turn_joined" in bench.facts
+    assert bench.of(do.StartReply)[-1].text == "I need an appointment. On Tuesday."
+    assert [turn.heard for turn in bench.turns if turn.party == "agent"][1:] == [
+        "We are open from eight to six. On Saturday until noon."
+    ]
