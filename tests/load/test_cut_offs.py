@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipelines.models.ports import Audio
 from pipelines.units import ms_to_samples
 from tests.helpers.hearing import ScriptedStt
 from tests.helpers.replay import Loudness
@@ -45,19 +46,47 @@ def test_a_set_without_pauses_has_no_figures() -> None:
     assert next(iter(shown.columns[5].cells)) == "-"
 
 
+class Doubtful:
+    """Hears everywhere that he goes on."""
+
+    def p_end(self, audio: Audio) -> float:
+        return 0.1
+
+
+def talk(*spans: tuple[float, float]) -> Audio:
+    """Four seconds of line, loud in those spans, in seconds."""
+    line = np.zeros(4 * 16_000, np.float32)
+    for first, last in spans:
+        line[int(first * 16_000) : int(last * 16_000)] = 0.5
+    return line
+
+
 def test_a_turn_has_the_pauses_of_its_recording_and_waits_by_the_words_before_each() -> None:
     stt = ScriptedStt(lambda audio, final: "and" if audio.size < 24_000 else "That is all.")
-    line = np.zeros(4 * 16_000, np.float32)
-    for first, last in ((0.5, 1.0), (2.0, 2.5)):
-        line[int(first * 16_000) : int(last * 16_000)] = 0.5
+    line = talk((0.5, 1.0), (2.0, 2.5))
     spoken = endpointing.listen(line, Loudness())
     assert spoken is not None
     counted = endpointing.turn("en_some", "en", line, spoken, ms_to_samples(160), stt, None)
     (pause,) = counted.pauses
     assert pause.lasted == pytest.approx(1_000, abs=64)
-    assert (pause.waits["silence"], pause.waits["words"]) == (480, 1_200)  # "and": he goes on
+    assert pause.waits == {"silence": 480, "words": 1_200}  # "and": he goes on
     assert counted.waits == {"silence": 480, "words": 480}
+    judged = endpointing.turn("en_some", "en", line, spoken, ms_to_samples(160), stt, Doubtful())
+    assert judged.waits == {"silence": 480, "words": 480, "and sound": 1_200}
+
+
+def test_the_sound_is_judged_at_the_end_in_pauses_and_in_a_dip() -> None:
+    line, tail = talk((0.5, 1.0), (1.1, 1.5), (2.0, 2.5)), ms_to_samples(160)
+    spoken = endpointing.listen(line, Loudness())
+    assert spoken is not None
+    found = {one.kind: one.heard.size / 16_000 for one in endpointing.silences("Yes", line, spoken, tail)}
+    since = spoken.first / 16_000
+    assert found == pytest.approx({"end": 2.66 - since, "pause": 1.66 - since, "dip": 1.16 - since}, abs=0.04)
+    kinds = [
+        one.kind for one in endpointing.silences("Yes. No", line, spoken, tail)
+    ]  # the pause may be a sentence's end
+    assert kinds == ["end", "dip"]
 
 
 def test_a_line_without_speech_is_no_turn() -> None:
-    assert endpointing.listen(np.zeros(16_000, np.float32), Loudness()) is None
+    assert endpointing.listen(talk(), Loudness()) is None
