@@ -6,7 +6,8 @@ faster-whisper with the same weights.
 
 Rows, each on the same recordings (8 kHz mu-law and back):
 
-offline  faster-whisper as it comes: whole recording, context of 30 s, beam 5, told the language.
+offline  faster-whisper as it comes: whole recording, context of 30 s, beam 5, told the language. In doubt it draws
+         words by chance, so its figures vary a little from run to run, and a recording on which it runs away weighs much.
 final    our recogniser as a call asks it once the caller has paused.
 call     the recording played through a call, voice activity and turn-taking included: the words of the turns it took.
 partial  our recogniser as a call asks it while the caller speaks: greedy.
@@ -182,26 +183,47 @@ def difference(scored: Sequence[Scored], way: str) -> tuple[float, float, float]
     drawn = np.random.default_rng(0).integers(0, len(words), (_DRAWS, len(words)))
     points = 100 * (errors[0] - errors[1])[drawn].sum(axis=1) / words[drawn].sum(axis=1)
     low, high = np.percentile(points, (2.5, 97.5))
-    return 100 * (errors[0] - errors[1]).sum() / words.sum(), low, high
+    return float(100 * (errors[0] - errors[1]).sum() / words.sum()), float(low), float(high)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """Of one way: word error rates by set and of `all`, in per cent; how many points worse than offline, with the
+    interval; median milliseconds of a recognition, None if there was none."""
+
+    way: str
+    rates: dict[str, float]
+    points: float
+    interval: tuple[float, float]
+    within: bool
+    ms: float | None
+
+
+def rows(scored: Sequence[Scored]) -> list[Row]:
+    """A row for each way."""
+    subsets = dict.fromkeys(s.subset for s in scored)
+    found = []
+    for way in WAYS:
+        rates = {name: rate(scored, way, name) for name in subsets} | {"all": rate(scored, way)}
+        took = [ms for s in scored if s.way == way for ms in s.took_ms]
+        points, low, high = difference(scored, way)
+        found.append(Row(way, rates, points, (low, high), points <= WITHIN, float(np.median(took)) if took else None))
+    return found
 
 
 def table(scored: Sequence[Scored]) -> Table:
-    """A row for each way."""
-    subsets = list(dict.fromkeys(s.subset for s in scored))
-    counted = {name: [s for s in scored if s.way == "offline" and s.subset == name] for name in subsets}
-    heads = [f"{name}\n{len(some)} clips, {sum(s.errors.words for s in some)} words" for name, some in counted.items()]
+    heads = []
+    for name in dict.fromkeys(s.subset for s in scored):
+        words = [s.errors.words for s in scored if s.way == WAYS[0] and s.subset == name]
+        heads.append(f"{name}\n{len(words)} clips, {sum(words)} words")
     shown = Table("", *heads, "all", "to offline (95 %)", "within 1", "ms", title="Word error rate, %")
-    for way in WAYS:
-        cells = [f"{rate(scored, way, subset):.1f}" for subset in (*subsets, "")]
-        took = [ms for s in scored if s.way == way for ms in s.took_ms]
-        points, low, high = difference(scored, way)
-        ours = way != "offline"
+    for row in rows(scored):
+        low, high = row.interval
+        compared = (f"{row.points:+.1f} ({low:+.1f} to {high:+.1f})", "yes" if row.within else "no")
         shown.add_row(
-            way,
-            *cells,
-            f"{points:+.1f} ({low:+.1f} to {high:+.1f})" if ours else "",
-            ("yes" if points <= WITHIN else "no") if ours else "",
-            f"{np.median(took):.0f}" if took else "-",
+            row.way,
+            *(f"{value:.1f}" for value in row.rates.values()),
+            *(("", "") if row.way == WAYS[0] else compared),
+            "-" if row.ms is None else f"{row.ms:.0f}",
         )
     return shown
 
@@ -237,14 +259,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=int, default=100, help="recordings of each set")
     parser.add_argument("--detect", action="store_true", help="ours are not told the language: English or French")
-    parser.add_argument("--json", action="store_true", help="every clip's errors, on standard output")
+    parser.add_argument("--json", action="store_true", help="rows and every clip's errors, on standard output")
     options = parser.parse_args()
 
     ways = ways_of(options.models, options.threads, ("en", "fr") if options.detect else ())
     chosen = [clip for subset in SETS for clip in clips(options.data / subset, options.limit)]
     scored = measure(chosen, ways, Console(stderr=True))
     if options.json:
-        json.dump(msgspec.to_builtins(scored), sys.stdout)
+        json.dump(msgspec.to_builtins({"rows": rows(scored), "clips": scored}), sys.stdout)
     else:
         Console(width=160).print(table(scored))
 
