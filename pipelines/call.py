@@ -28,15 +28,20 @@ from numpy.typing import NDArray
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.audio.inbound import Inbound
+from pipelines.turns import drafting
 from pipelines.turns.barge_in import Contest, Overlap, interrupts, outcome
+from pipelines.turns.farewell import Farewell, LastWords
 from pipelines.turns.hearing import ENDPOINT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Reply
 from pipelines.turns.retry import Retry
+from pipelines.turns.silence import SILENCE, Silence
 from pipelines.turns.speaking import FILLER, PLAYOUT, REPLY_END, Speaking
 from pipelines.turns.speech import Speech, SpeechDipped, SpeechStarted
-from pipelines.units import MS, SECOND, ms_to_samples, to_seconds
+from pipelines.turns.starving import STARVED, Starving
+from pipelines.turns.wishes import grant
+from pipelines.units import ms_to_samples, to_seconds
 
 __all__ = ["WINDOW", "Call", "CallSettings"]
 
@@ -44,8 +49,7 @@ WINDOW = 512
 """Samples of an analysis window: 32 ms at 16 kHz, what Silero takes."""
 
 _RECENT = ms_to_samples(96)  # speech this close to the end of what was analyzed is still going on
-OVERLAP = "overlap"
-_STARVED = 1 * SECOND  # no analysis for this long while the caller speaks: his audio, or the model, has stopped
+OVERLAP, TURN_LIMIT, CALL_LIMIT = "overlap", "turn_limit", "call_limit"
 
 
 class Call:
@@ -61,10 +65,8 @@ class Call:
         self._keypad = Keypad(settings)
         self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
         self._ignore_speech = False  # the caller was cut off by the turn limit and has not paused since
-        self._quiet_since = 0
-        self._analyzed_at = 0
-        self._retry = Retry(settings)
-        self._closing = False  # the last words are being said; nobody takes the floor any more
+        self._silence, self._starving = Silence(settings), Starving()
+        self._retry, self._farewell = Retry(settings), Farewell(settings)
         self._take: dict[type, Callable[[int, ev.Event], None]] = {
             ev.CallStarted: self._call_started,
             ev.MediaReceived: self._media_received,
@@ -73,31 +75,22 @@ class Call:
             ev.CallEnded: self._call_ended,
             ev.WindowAnalyzed: self._window_analyzed,
             ev.TranscriptReady: self._transcript_ready,
-            ev.TurnJudged: self._turn_judged,
-            ev.ReplyDelta: self._reply_delta,
-            ev.ToolExpected: self._tool_coming,
-            ev.ToolStarted: self._tool_coming,
-            ev.ToolFinished: self._tool_finished,
             ev.ReplyFinished: self._reply_finished,
             ev.SpeechSynthesized: self._speech_synthesized,
             ev.ModelFailed: self._model_failed,
-            ev.HangUpRequested: self._hang_up_requested,
-            ev.TransferRequested: self._transfer_requested,
-            ev.DigitsRequested: self._digits_requested,
-            ev.DigitsExpected: self._digits_expected,
             ev.DeadlineReached: self._deadline_reached,
         }
         self._deadlines: dict[str, Callable[[int], None]] = {
             PLAYOUT: self._pump,
             ENDPOINT: self._endpoint,
             OVERLAP: self._overlap_deadline,
-            "turn_limit": self._turn_limit,
-            "starved": self._starved,
+            TURN_LIMIT: self._turn_limit,
+            STARVED: self._starved,
             DIGITS: self._digits_complete,
             FILLER: self._filler,
             REPLY_END: self._reply_end,
-            "silence": self._silence,
-            "call_limit": self._call_limit,
+            SILENCE: self._silence_lasts,
+            CALL_LIMIT: self._call_limit,
         }
 
     def receive(self, at: int, event: ev.Event) -> list[do.Action]:
@@ -105,7 +98,7 @@ class Call:
         if self.ended or (self._started == isinstance(event, ev.CallStarted)):
             return []
         self._out = out = []
-        self._take[type(event)](at, event)
+        self._take.get(type(event), self._pass_on)(at, event)
         return out
 
     def span(self, first: int, last: int) -> NDArray[np.float32]:
@@ -118,8 +111,8 @@ class Call:
         self._started = True
         self.inbound = Inbound(event.inbound, WINDOW)
         self._speaking = Speaking(self.settings, event.outbound)
-        self._quiet_since = at
-        self._out.append(do.SetDeadline("call_limit", at + self.settings.max_call_us))
+        self._silence.broken(at)
+        self._out.append(do.SetDeadline(CALL_LIMIT, at + self.settings.max_call_us))
         if not self.settings.echo:
             self._say(at, self.settings.phrases[self._hearing.language].greeting)
 
@@ -132,12 +125,9 @@ class Call:
             self._out.append(do.HangUp("limit"))
             return
         self._out.append(do.Observed("call_limit"))
-        self._closing = True
+        self._farewell.begun = True
         self._hearing.reset()
-        self._say_goodbye(at, "limit")
-
-    def _say_goodbye(self, at: int, reason: str) -> None:
-        self._say(at, self.settings.phrases[self._hearing.language].goodbye, after="hang_up", value=reason)
+        self._say_last(at, self._farewell.goodbye(self._hearing.language, "limit"))
 
     # ---- the caller's audio
 
@@ -151,7 +141,7 @@ class Call:
                 self._out.append(do.AnalyzeWindow(first, last))
 
     def _window_analyzed(self, at: int, event: ev.WindowAnalyzed) -> None:
-        self._analyzed_at = at
+        self._starving.fed(at)
         self._retry.window_analyzed()
         if self.settings.echo:
             return
@@ -161,7 +151,7 @@ class Call:
                 self._out += self._hearing.look(event.first + WINDOW, at)
             elif self._hearing.speaking:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
-                self._drop_stale_draft()
+                self._out += drafting.drop_stale(self._hearing, self._speaking)
         elif isinstance(change, SpeechStarted):
             self._speech_started(at, change.first)
         elif isinstance(change, SpeechDipped):
@@ -171,18 +161,18 @@ class Call:
             self._speech_stopped(at, change.last)
 
     def _speech_started(self, at: int, first: int) -> None:
-        if self._ignore_speech or self._closing:
+        if self._ignore_speech or self._farewell.begun:
             return
         self._out += [
             do.Observed("speech_started"),
-            do.CancelDeadline("silence"),
-            do.SetDeadline("starved", at + _STARVED),
+            do.CancelDeadline(SILENCE),
+            self._starving.watch(at),
         ]
         if not self._hearing.open:
-            self._out.append(do.SetDeadline("turn_limit", at + self.settings.turn_limit_us))
+            self._out.append(do.SetDeadline(TURN_LIMIT, at + self.settings.turn_limit_us))
         said_at = self.inbound.said_at(first)
         self._out += self._hearing.begin(first, said_at, at)
-        self._drop_stale_draft()
+        self._out += drafting.drop_stale(self._hearing, self._speaking)
         if self._speaking.reply is None:
             return
         if self._speaking.played_out(at):  # only its last mark is awaited
@@ -197,15 +187,15 @@ class Call:
             return
         if not self._hearing.speaking:
             return
-        self._quiet_since = at
-        self._out += [do.Observed("speech_stopped"), do.CancelDeadline("starved")]
+        self._silence.broken(at)
+        self._out += [do.Observed("speech_stopped"), do.CancelDeadline(STARVED)]
         self._out += self._hearing.pause(last, self.inbound.said_at(last), self.inbound.end)
         if self._overlap is not None:
             self._overlap.short = True
 
     def _starved(self, at: int) -> None:
-        if at - self._analyzed_at < _STARVED:
-            self._out.append(do.SetDeadline("starved", self._analyzed_at + _STARVED))
+        if later := self._starving.look(at):
+            self._out += later
             return
         self._out.append(do.Observed("media_starved"))
         self._speech_stopped(at, self._speech.stop().last)
@@ -224,31 +214,16 @@ class Call:
     # ---- the caller's words
 
     def _transcript_ready(self, at: int, event: ev.TranscriptReady) -> None:
-        if self._closing:
+        if self._farewell.begun:
             return
         self._out += self._hearing.transcribed(event)
         if self._overlap is not None and self._hearing.speaking:
             self._overlap_deadline(at)
         self._judge(at)
         self._take_turn(at)
-        self._drop_stale_draft()
-        self._begin_draft(at)
-
-    def _turn_judged(self, at: int, event: ev.TurnJudged) -> None:
-        self._out += self._hearing.judged(event)
-
-    def _drop_stale_draft(self) -> None:
-        """The draft answers what the caller may have ended with; when he goes on, there is none."""
-        draft, hearing = self._speaking.draft, self._hearing
-        if draft is not None and (
-            not hearing.known or (draft.asked, draft.language) != (hearing.text, hearing.language)
-        ):
-            self._out += self._speaking.drop_draft()
-
-    def _begin_draft(self, at: int) -> None:
-        free = self._speaking.reply is None and self._overlap is None and not self._closing
-        if self.settings.speculate and free and self._speaking.draft is None and self._hearing.sounds_complete:
-            self._out += self._speaking.begin_draft(at, self._hearing.language, self._hearing.text)
+        self._out += drafting.drop_stale(self._hearing, self._speaking)
+        if self.settings.speculate and self._overlap is None and not self._farewell.begun:
+            self._out += drafting.begin(at, self._hearing, self._speaking)
 
     def _endpoint(self, at: int) -> None:
         self._hearing.endpoint_reached()
@@ -256,10 +231,10 @@ class Call:
 
     def _take_turn(self, at: int) -> None:
         """If the caller's turn is complete and nobody else has the floor, let the agent answer."""
-        if not self._hearing.complete or self._overlap is not None or self._closing:
+        if not self._hearing.complete or self._overlap is not None or self._farewell.begun:
             return
         hearing, text = self._hearing, self._hearing.text
-        self._out.append(do.CancelDeadline("turn_limit"))
+        self._out.append(do.CancelDeadline(TURN_LIMIT))
         if text:
             self._answer(at, text, hearing.said, hearing.started_at, hearing.ended_at, hearing.endpoint_at or at)
             return
@@ -269,31 +244,31 @@ class Call:
                 self._out.append(do.Observed(Overlap.FALSE.value))
                 self._say(at, *self._speaking.unheard)
             else:
-                self._arm_silence(at)
+                self._out += self._silence.bear(at)
 
     def _answer(self, at: int, text: str, said: str, started_at: int, ended_at: int, endpoint_at: int) -> None:
         language = self._hearing.language
         turn = do.Turn("caller", said, said, to_seconds(started_at), to_seconds(ended_at), language=language)
         self._hearing.reset()
-        draft = self._speaking.draft
-        if draft is not None and (draft.asked, draft.language) == (text, language):
-            reply, start = self._speaking.promote(at), do.CommitReply(draft.number)
+        if self._speaking.prepared(text, language):
+            reply = self._speaking.promote(at)
+            start: do.Action = do.CommitReply(reply.number)
         else:
             reply = self._begin_reply(at, produced=True)
             reply.asked, start = text, do.StartReply(reply.number, text, language)
         reply.caller_end, reply.endpoint_at = ended_at, min(endpoint_at, at)
-        self._quiet_since = at
-        self._out += [do.TurnTaken(turn), do.CancelDeadline("silence"), start, *self._speaking.await_words(at)]
+        self._silence.broken(at)
+        self._out += [do.TurnTaken(turn), do.CancelDeadline(SILENCE), start, *self._speaking.await_words(at)]
         self._pump(at)
 
     # ---- the caller's keys
 
     def _digit_received(self, at: int, event: ev.DigitReceived) -> None:
-        self._quiet_since = at
+        self._silence.broken(at)
         reply = self._speaking.reply
-        if reply is not None and reply.after == "" and not self._closing:
+        if reply is not None and reply.after == "" and not self._farewell.begun:
             self._cut_reply(at)
-        self._out += [do.CancelDeadline("silence"), do.Observed("digit")]
+        self._out += [do.CancelDeadline(SILENCE), do.Observed("digit")]
         if self._keypad.press(event.digit):
             self._digits_complete(at)
         else:
@@ -302,7 +277,7 @@ class Call:
     def _digits_complete(self, at: int) -> None:
         digits = self._keypad.take()
         self._out.append(do.CancelDeadline(DIGITS))
-        if digits and not self._closing and not self.settings.echo:
+        if digits and not self._farewell.begun and not self.settings.echo:
             self._answer(at, f"[keypad] {digits}", f"[keypad] {digits}", at, at, at)
 
     # ---- overlap
@@ -329,12 +304,12 @@ class Call:
         if kind is Overlap.INTERRUPTION:
             self._interrupt(at)
         else:
-            self._out += [do.Observed(kind.value), do.CancelDeadline(ENDPOINT), do.CancelDeadline("turn_limit")]
+            self._out += [do.Observed(kind.value), do.CancelDeadline(ENDPOINT), do.CancelDeadline(TURN_LIMIT)]
             self._hearing.reset()
             self._overlap = None
             self._pump(at)
             if self._speaking.reply is None:
-                self._arm_silence(at)
+                self._out += self._silence.bear(at)
 
     def _interrupt(self, at: int) -> None:
         """The caller has the floor."""
@@ -364,7 +339,7 @@ class Call:
 
     def _begin_reply(self, at: int, *, produced: bool) -> Reply:
         self._cut_reply(at)
-        self._out.append(do.CancelDeadline("silence"))
+        self._out.append(do.CancelDeadline(SILENCE))
         return self._speaking.begin(at, self._hearing.language, produced=produced)
 
     def _say(self, at: int, *texts: str, after: str = "", value: str = "") -> None:
@@ -375,15 +350,8 @@ class Call:
             reply.say(text)
         self._out += reply.requests()
 
-    def _reply_delta(self, at: int, event: ev.ReplyDelta) -> None:
-        self._out += self._speaking.delta(at, event)
-
-    def _tool_coming(self, at: int, event: ev.ToolExpected | ev.ToolStarted) -> None:
-        self._out += self._speaking.tool_coming(at, event)
-
-    def _tool_finished(self, at: int, event: ev.ToolFinished) -> None:
-        if event.failed:
-            self._out.append(do.Observed("tool_failed"))
+    def _say_last(self, at: int, words: LastWords) -> None:
+        self._say(at, words.text, after=words.after, value=words.value)
 
     def _filler(self, at: int) -> None:
         self._out += self._speaking.filler(at)
@@ -430,48 +398,23 @@ class Call:
         self._overlap = None
         self._out.append(do.CancelDeadline(OVERLAP))
         self._out += self._speaking.finish(at)
-        if reply.after == "hang_up":
-            self._out.append(do.HangUp(reply.after_value))
-        elif reply.after == "transfer":
-            self._out.append(do.Transfer(reply.after_value))
+        if last := self._farewell.after(reply):
+            self._out.append(last)
+            return
+        if reply.produced or reply.number == 0:
+            self._silence.broken(at)
+        if self._hearing.open:
+            self._take_turn(at)
         else:
-            if reply.produced or reply.number == 0:
-                self._quiet_since = at
-            if self._hearing.open:
-                self._take_turn(at)
-            else:
-                self._arm_silence(at)
-
-    # ---- what the agent asks of the call
-
-    def _hang_up_requested(self, at: int, event: ev.HangUpRequested) -> None:
-        if reply := self._speaking.live(event.reply):
-            reply.after, reply.after_value = "hang_up", "agent"
-
-    def _transfer_requested(self, at: int, event: ev.TransferRequested) -> None:
-        if reply := self._speaking.live(event.reply):
-            reply.after, reply.after_value = "transfer", event.number
-
-    def _digits_requested(self, at: int, event: ev.DigitsRequested) -> None:
-        if self._speaking.live(event.reply) and not self._speaking.is_draft(event.reply):
-            self._out.append(do.SendDigits(event.digits))
-
-    def _digits_expected(self, at: int, event: ev.DigitsExpected) -> None:
-        if self._speaking.live(event.reply) and not self._speaking.is_draft(event.reply):
-            self._keypad.expect(event.length)
+            self._out += self._silence.bear(at)
 
     # ---- silence
 
-    def _arm_silence(self, at: int) -> None:
-        settings = self.settings
-        hang_up_at = max(at, self._quiet_since + settings.silence_hangup_us)
-        self._out.append(do.SetDeadline("silence", min(at + settings.silence_prompt_us, hang_up_at)))
-
-    def _silence(self, at: int) -> None:
-        if self._speaking.reply is not None or self._hearing.open or self._closing:
+    def _silence_lasts(self, at: int) -> None:
+        if self._speaking.reply is not None or self._hearing.open or self._farewell.begun:
             return
-        if at - self._quiet_since >= self.settings.silence_hangup_us - 1 * MS:
-            self._say_goodbye(at, "silence")
+        if self._silence.too_long(at):
+            self._say_last(at, self._farewell.goodbye(self._hearing.language, "silence"))
         else:
             self._out.append(do.Observed("silence_prompt"))
             self._say(at, self.settings.phrases[self._hearing.language].prompt)
@@ -484,30 +427,37 @@ class Call:
         if again is not None:
             self._out += again
         elif event.port == "transfer":
-            self._closing = True
-            self._say(at, self.settings.phrases[self._hearing.language].apology, after="hang_up", value="failed")
-        elif event.port == "tts" and self._closing:  # not even the apology can be spoken
+            self._farewell.begun = True
+            self._say_last(at, self._farewell.apology(self._hearing.language, to_person=False))
+        elif event.port == "tts" and self._farewell.begun:
             self._cut_reply(at)
-            self._leave()
+            self._out.append(self._farewell.without_words())
         else:
             self._give_up(at)
 
     def _give_up(self, at: int) -> None:
-        """A model is beyond help: say so, then hand the caller to a person or say goodbye. Never silence."""
-        if self._closing:
+        """A model is beyond help."""
+        if self._farewell.begun:
             return
-        self._closing = True
+        self._farewell.begun = True
         self._hearing.reset()
-        number = self.settings.transfer_number
         self._out.append(do.Observed("apology"))
-        apology = self.settings.phrases[self._hearing.language].apology
-        self._say(at, apology, after="transfer" if number else "hang_up", value=number or "failed")
+        self._say_last(at, self._farewell.apology(self._hearing.language))
 
-    def _leave(self) -> None:
-        number = self.settings.transfer_number
-        self._out.append(do.Transfer(number) if number else do.HangUp("failed"))
+    # ---- what concerns one side only, and time
 
-    # ---- time
+    def _pass_on(self, at: int, event: ev.Event) -> None:
+        match event:
+            case ev.TurnJudged():
+                self._out += self._hearing.judged(event)
+            case ev.ReplyDelta():
+                self._out += self._speaking.delta(at, event)
+            case ev.ToolExpected() | ev.ToolStarted():
+                self._out += self._speaking.tool_coming(at, event)
+            case ev.ToolFinished(failed=failed):
+                self._out += [do.Observed("tool_failed")] if failed else []
+            case _:
+                self._out += grant(event, self._speaking, self._keypad)
 
     def _deadline_reached(self, at: int, event: ev.DeadlineReached) -> None:
         self._deadlines[event.name](at)

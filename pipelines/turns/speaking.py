@@ -63,6 +63,10 @@ class Speaking:
         start = do.StartReply(self.draft.number, asked, language, speculative=True)
         return [do.Observed("speculation"), start]
 
+    def prepared(self, asked: str, language: str) -> bool:
+        """Whether the draft is the answer to this."""
+        return self.draft is not None and (self.draft.asked, self.draft.language) == (asked, language)
+
     def promote(self, at: int) -> Reply:
         """The draft is the reply."""
         self.reply, self.draft = self.draft, None
