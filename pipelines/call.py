@@ -9,7 +9,7 @@ what of it was heard); this file is what lies between them: who has the floor.
     nobody            caller's turn complete                        agent (StartReply, or CommitReply of the draft)
     nobody            caller goes on                                nobody, the draft is dropped
     nobody            silence                                       agent (prompt, goodbye)
-    agent             speech starts                                 undecided: `_overlap`, decided by `_interrupt`/`_carry_on`
+    agent             speech starts                                 undecided: `_overlap`, weighed in `_weigh`
     agent, undecided  speaking on, in words that are no backchannel caller (clear, cancel, remember what was heard)
     agent, undecided  speaking on for long                          caller
     agent, undecided  short, and words that are no backchannel      caller
@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.audio.inbound import Inbound
-from pipelines.turns import drafting
-from pipelines.turns.barge_in import Contest, Overlap, interrupts, outcome
-from pipelines.turns.farewell import Farewell, LastWords
+from pipelines.turns import answering
+from pipelines.turns.asked import Asked
+from pipelines.turns.barge_in import OVERLAP, Contest, Overlap
+from pipelines.turns.farewell import Farewell, Words
 from pipelines.turns.hearing import ENDPOINT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
 from pipelines.turns.policy import CallSettings
@@ -41,15 +42,13 @@ from pipelines.turns.speaking import FILLER, PLAYOUT, REPLY_END, Speaking
 from pipelines.turns.speech import Speech, SpeechDipped, SpeechStarted
 from pipelines.turns.starving import STARVED, Starving
 from pipelines.turns.wishes import grant
-from pipelines.units import ms_to_samples, to_seconds
 
 __all__ = ["WINDOW", "Call", "CallSettings"]
 
 WINDOW = 512
 """Samples of an analysis window: 32 ms at 16 kHz, what Silero takes."""
 
-_RECENT = ms_to_samples(96)  # speech this close to the end of what was analyzed is still going on
-OVERLAP, TURN_LIMIT, CALL_LIMIT = "overlap", "turn_limit", "call_limit"
+TURN_LIMIT, CALL_LIMIT = "turn_limit", "call_limit"
 
 
 class Call:
@@ -64,7 +63,6 @@ class Call:
         self._hearing = Hearing(settings)
         self._keypad = Keypad(settings)
         self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
-        self._ignore_speech = False  # the caller was cut off by the turn limit and has not paused since
         self._silence, self._starving = Silence(settings), Starving()
         self._retry, self._farewell = Retry(settings), Farewell(settings)
         self._take: dict[type, Callable[[int, ev.Event], None]] = {
@@ -83,7 +81,7 @@ class Call:
         self._deadlines: dict[str, Callable[[int], None]] = {
             PLAYOUT: self._pump,
             ENDPOINT: self._endpoint,
-            OVERLAP: self._overlap_deadline,
+            OVERLAP: self._weigh,
             TURN_LIMIT: self._turn_limit,
             STARVED: self._starved,
             DIGITS: self._digits_complete,
@@ -114,7 +112,7 @@ class Call:
         self._silence.broken(at)
         self._out.append(do.SetDeadline(CALL_LIMIT, at + self.settings.max_call_us))
         if not self.settings.echo:
-            self._say(at, self.settings.phrases[self._hearing.language].greeting)
+            self._say(at, Words((self.settings.phrases[self._hearing.language].greeting,)))
 
     def _call_ended(self, at: int, event: ev.CallEnded) -> None:
         self._cut_reply(at)
@@ -127,7 +125,7 @@ class Call:
         self._out.append(do.Observed("call_limit"))
         self._farewell.begun = True
         self._hearing.reset()
-        self._say_last(at, self._farewell.goodbye(self._hearing.language, "limit"))
+        self._say(at, self._farewell.goodbye(self._hearing.language, "limit"))
 
     # ---- the caller's audio
 
@@ -137,8 +135,7 @@ class Call:
             self._speaking.echo(event.payload)
             self._pump(at)
         if self.settings.analyze:
-            for first, last in windows:
-                self._out.append(do.AnalyzeWindow(first, last))
+            self._out += [do.AnalyzeWindow(first, last) for first, last in windows]
 
     def _window_analyzed(self, at: int, event: ev.WindowAnalyzed) -> None:
         self._starving.fed(at)
@@ -151,7 +148,7 @@ class Call:
                 self._out += self._hearing.look(event.first + WINDOW, at)
             elif self._hearing.speaking:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
-                self._out += drafting.drop_stale(self._hearing, self._speaking)
+                self._out += answering.drop_stale(self._hearing, self._speaking)
         elif isinstance(change, SpeechStarted):
             self._speech_started(at, change.first)
         elif isinstance(change, SpeechDipped):
@@ -161,30 +158,22 @@ class Call:
             self._speech_stopped(at, change.last)
 
     def _speech_started(self, at: int, first: int) -> None:
-        if self._ignore_speech or self._farewell.begun:
+        if self._farewell.begun:
             return
-        self._out += [
-            do.Observed("speech_started"),
-            do.CancelDeadline(SILENCE),
-            self._starving.watch(at),
-        ]
+        self._out += [do.Observed("speech_started"), do.CancelDeadline(SILENCE), self._starving.watch(at)]
         if not self._hearing.open:
             self._out.append(do.SetDeadline(TURN_LIMIT, at + self.settings.turn_limit_us))
         said_at = self.inbound.said_at(first)
-        self._out += self._hearing.begin(first, said_at, at)
-        self._out += drafting.drop_stale(self._hearing, self._speaking)
+        self._out += [*self._hearing.begin(first, said_at, at), *answering.drop_stale(self._hearing, self._speaking)]
         if self._speaking.reply is None:
             return
         if self._speaking.played_out(at):  # only its last mark is awaited
             self._finish_reply(at)
         elif self._overlap is None:
-            self._overlap = Contest(said_at, at, self._speaking.left_us(at))
-            self._out.append(do.SetDeadline(OVERLAP, at + self.settings.interruption_us))
+            self._overlap = Contest(self.settings, said_at, at, self._speaking.left_us(at))
+            self._out.append(self._overlap.begin())
 
     def _speech_stopped(self, at: int, last: int) -> None:
-        if self._ignore_speech:
-            self._ignore_speech = False
-            return
         if not self._hearing.speaking:
             return
         self._silence.broken(at)
@@ -207,7 +196,6 @@ class Call:
         self._out.append(do.Observed("turn_limit"))
         if self._hearing.speaking:
             self._speech_stopped(at, self._speech.last)
-            self._ignore_speech = self._speech.speaking
         self._out += self._hearing.force()
         self._take_turn(at)
 
@@ -217,13 +205,11 @@ class Call:
         if self._farewell.begun:
             return
         self._out += self._hearing.transcribed(event)
-        if self._overlap is not None and self._hearing.speaking:
-            self._overlap_deadline(at)
-        self._judge(at)
+        self._weigh(at)
         self._take_turn(at)
-        self._out += drafting.drop_stale(self._hearing, self._speaking)
+        self._out += answering.drop_stale(self._hearing, self._speaking)
         if self.settings.speculate and self._overlap is None and not self._farewell.begun:
-            self._out += drafting.begin(at, self._hearing, self._speaking)
+            self._out += answering.prepare(at, self._hearing, self._speaking)
 
     def _endpoint(self, at: int) -> None:
         self._hearing.endpoint_reached()
@@ -233,32 +219,21 @@ class Call:
         """If the caller's turn is complete and nobody else has the floor, let the agent answer."""
         if not self._hearing.complete or self._overlap is not None or self._farewell.begun:
             return
-        hearing, text = self._hearing, self._hearing.text
         self._out.append(do.CancelDeadline(TURN_LIMIT))
-        if text:
-            self._answer(at, text, hearing.said, hearing.started_at, hearing.ended_at, hearing.endpoint_at or at)
-            return
-        hearing.reset()
-        if self._speaking.reply is None:
-            if self._speaking.unheard:
-                self._out.append(do.Observed(Overlap.FALSE.value))
-                self._say(at, *self._speaking.unheard)
-            else:
-                self._out += self._silence.bear(at)
+        asked = self._hearing.take(at)
+        if asked.text:
+            self._answer(at, asked)
+        elif self._speaking.reply is None and self._speaking.unheard:
+            self._out.append(do.Observed(Overlap.FALSE.value))
+            self._say(at, Words(tuple(self._speaking.unheard)))
+        elif self._speaking.reply is None:
+            self._out += self._silence.bear(at)
 
-    def _answer(self, at: int, text: str, said: str, started_at: int, ended_at: int, endpoint_at: int) -> None:
-        language = self._hearing.language
-        turn = do.Turn("caller", said, said, to_seconds(started_at), to_seconds(ended_at), language=language)
-        self._hearing.reset()
-        if self._speaking.prepared(text, language):
-            reply = self._speaking.promote(at)
-            start: do.Action = do.CommitReply(reply.number)
-        else:
-            reply = self._begin_reply(at, produced=True)
-            reply.asked, start = text, do.StartReply(reply.number, text, language)
-        reply.caller_end, reply.endpoint_at = ended_at, min(endpoint_at, at)
+    def _answer(self, at: int, asked: Asked) -> None:
+        if not self._speaking.prepared(asked.text, asked.language):
+            self._begin_reply(at, produced=True)
         self._silence.broken(at)
-        self._out += [do.TurnTaken(turn), do.CancelDeadline(SILENCE), start, *self._speaking.await_words(at)]
+        self._out += [do.TurnTaken(asked.turn), do.CancelDeadline(SILENCE), *answering.start(at, asked, self._speaking)]
         self._pump(at)
 
     # ---- the caller's keys
@@ -275,52 +250,28 @@ class Call:
             self._out.append(do.SetDeadline(DIGITS, at + self._keypad.pause_us))
 
     def _digits_complete(self, at: int) -> None:
-        digits = self._keypad.take()
+        asked = self._keypad.take(at, self._hearing.language)
         self._out.append(do.CancelDeadline(DIGITS))
-        if digits and not self._farewell.begun and not self.settings.echo:
-            self._answer(at, f"[keypad] {digits}", f"[keypad] {digits}", at, at, at)
+        if asked is not None and not self._farewell.begun and not self.settings.echo:
+            self._hearing.reset()
+            self._answer(at, asked)
 
     # ---- overlap
 
-    def _overlap_deadline(self, at: int) -> None:
-        """He is still speaking, or his words so far are known: is it an interruption?"""
+    def _weigh(self, at: int) -> None:
+        """More is known of speech over the agent: what does it mean?"""
         overlap = self._overlap
-        if overlap is None or overlap.short or at < overlap.noticed_at + self.settings.interruption_us:
-            return
-        sure_at = overlap.noticed_at + self.settings.interruption_sure_us
-        if self.inbound.end - self._speech.last > _RECENT + WINDOW:
-            overlap.short = True  # he fell silent meanwhile: all his words will decide
-        elif at >= sure_at or interrupts(self._hearing.partial, self._hearing.agreed, overlap.agent_left_us):
-            self._interrupt(at)
-        else:
-            self._out.append(do.SetDeadline(OVERLAP, sure_at))
-
-    def _judge(self, at: int) -> None:
-        """The words of a short overlap are known."""
-        overlap = self._overlap
-        if overlap is None or not overlap.short or not self._hearing.known or self._hearing.speaking:
-            return
-        kind = outcome(self._hearing.text, overlap.agent_left_us, self._hearing.agreed)
+        kind = overlap.verdict(at, self._hearing, self.inbound.end - self._speech.last) if overlap is not None else None
         if kind is Overlap.INTERRUPTION:
-            self._interrupt(at)
-        else:
+            self._out += overlap.won(at) if self._speaking.audible else []
+            self._cut_reply(at)
+        elif kind is not None:
             self._out += [do.Observed(kind.value), do.CancelDeadline(ENDPOINT), do.CancelDeadline(TURN_LIMIT)]
             self._hearing.reset()
             self._overlap = None
             self._pump(at)
-            if self._speaking.reply is None:
-                self._out += self._silence.bear(at)
-
-    def _interrupt(self, at: int) -> None:
-        """The caller has the floor."""
-        overlap, reply = self._overlap, self._speaking.reply
-        self._overlap = None
-        if reply is None:
-            return
-        if reply.ear_at is not None:
-            since = overlap.said_at if overlap is not None else at
-            self._out.append(do.Observed(Overlap.INTERRUPTION.value, to_seconds(at - since)))
-        self._cut_reply(at)
+        elif overlap is not None:
+            self._out += overlap.undecided(at)
 
     def _cut_reply(self, at: int) -> None:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""
@@ -342,35 +293,26 @@ class Call:
         self._out.append(do.CancelDeadline(SILENCE))
         return self._speaking.begin(at, self._hearing.language, produced=produced)
 
-    def _say(self, at: int, *texts: str, after: str = "", value: str = "") -> None:
+    def _say(self, at: int, words: Words) -> None:
         """Speak words that are the call's own, or left over from a reply that was cut."""
         reply = self._begin_reply(at, produced=False)
-        reply.after, reply.after_value = after, value
-        for text in texts:
+        reply.after, reply.after_value = words.after, words.value
+        for text in words.texts:
             reply.say(text)
         self._out += reply.requests()
-
-    def _say_last(self, at: int, words: LastWords) -> None:
-        self._say(at, words.text, after=words.after, value=words.value)
 
     def _filler(self, at: int) -> None:
         self._out += self._speaking.filler(at)
 
     def _reply_finished(self, at: int, event: ev.ReplyFinished) -> None:
         reply = self._speaking.live(event.reply)
-        if reply is None:
-            return
-        reply.finish()
-        if self._speaking.is_draft(event.reply):
-            self._out += self._speaking.drop_draft() if reply.empty and not reply.after else reply.requests()
-        elif reply.empty and not reply.after:
-            again = self._retry.reply(reply)
-            if again is None:
-                self._give_up(at)
-            else:
-                self._out += again
-        else:
+        again = self._retry.finished(reply, self._speaking) if reply is not None else None
+        if again:
+            self._out += again
+        elif again is not None:
             self._pump(at)
+        elif reply is not None:
+            self._give_up(at, "agent")
 
     def _speech_synthesized(self, at: int, event: ev.SpeechSynthesized) -> None:
         if self._speaking.live(event.reply):
@@ -413,11 +355,12 @@ class Call:
     def _silence_lasts(self, at: int) -> None:
         if self._speaking.reply is not None or self._hearing.open or self._farewell.begun:
             return
+        phrases = self.settings.phrases[self._hearing.language]
         if self._silence.too_long(at):
-            self._say_last(at, self._farewell.goodbye(self._hearing.language, "silence"))
+            self._say(at, Words((phrases.goodbye,), "hang_up", "silence"))
         else:
             self._out.append(do.Observed("silence_prompt"))
-            self._say(at, self.settings.phrases[self._hearing.language].prompt)
+            self._say(at, Words((phrases.prompt,)))
 
     # ---- failure
 
@@ -426,23 +369,18 @@ class Call:
         again = self._retry.after(event, self._hearing, self._speaking)
         if again is not None:
             self._out += again
-        elif event.port == "transfer":
-            self._farewell.begun = True
-            self._say_last(at, self._farewell.apology(self._hearing.language, to_person=False))
-        elif event.port == "tts" and self._farewell.begun:
-            self._cut_reply(at)
-            self._out.append(self._farewell.without_words())
         else:
-            self._give_up(at)
+            self._give_up(at, event.port)
 
-    def _give_up(self, at: int) -> None:
-        """A model is beyond help."""
-        if self._farewell.begun:
-            return
-        self._farewell.begun = True
-        self._hearing.reset()
-        self._out.append(do.Observed("apology"))
-        self._say_last(at, self._farewell.apology(self._hearing.language))
+    def _give_up(self, at: int, port: str) -> None:
+        last = self._farewell.because(port, self._hearing.language)
+        if isinstance(last, Words):
+            self._hearing.reset()
+            self._out += [do.Observed("apology")] if port != "transfer" else []
+            self._say(at, last)
+        elif last is not None:
+            self._cut_reply(at)
+            self._out.append(last)
 
     # ---- what concerns one side only, and time
 

@@ -7,12 +7,12 @@ from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Reply
 
 
-class LastWords(NamedTuple):
-    """What is said, and what is done `after`: "hang_up" for the reason `value`, or "transfer" to the number `value`."""
+class Words(NamedTuple):
+    """What the call says of itself, and what is done `after`: "hang_up" for the reason `value`, "transfer" to the number `value`, or ""."""
 
-    text: str
-    after: str
-    value: str
+    texts: tuple[str, ...]
+    after: str = ""
+    value: str = ""
 
 
 class Farewell:
@@ -23,20 +23,22 @@ class Farewell:
         self.begun = False
         """The last words are being said; nobody takes the floor any more."""
 
-    def goodbye(self, language: str, reason: str) -> LastWords:
-        return LastWords(self._settings.phrases[language].goodbye, "hang_up", reason)
+    def goodbye(self, language: str, reason: str) -> Words:
+        return Words((self._settings.phrases[language].goodbye,), "hang_up", reason)
 
-    def apology(self, language: str, *, to_person: bool = True) -> LastWords:
-        """`to_person`: a person may be able to help, if there is one to transfer to."""
-        number = self._settings.transfer_number if to_person else ""
-        return LastWords(
-            self._settings.phrases[language].apology, "transfer" if number else "hang_up", number or "failed"
-        )
-
-    def without_words(self) -> Action:
-        """Not even the apology can be spoken."""
+    def because(self, port: str, language: str) -> Words | Action | None:
+        """The model of `port` is beyond help (or, "transfer", the carrier refused one): an apology, and a person if there is one who can
+        still be reached. None when the last words are on their way already; an action when not even they can be spoken."""
         number = self._settings.transfer_number
-        return Transfer(number) if number else HangUp("failed")
+        if self.begun and port != "transfer":
+            if port != "tts":
+                return None
+            return Transfer(number) if number else HangUp("failed")
+        self.begun = True
+        apology = self._settings.phrases[language].apology
+        if number and port != "transfer":
+            return Words((apology,), "transfer", number)
+        return Words((apology,), "hang_up", "failed")
 
     @staticmethod
     def after(reply: Reply) -> Action | None:

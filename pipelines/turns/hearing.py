@@ -7,6 +7,7 @@ Only speech longer than `segment_us` is cut, at its quietest window.
 
 from pipelines.actions import Action, CancelDeadline, CaptionUpdated, JudgeTurn, SetDeadline, Transcribe
 from pipelines.events import TranscriptReady, TurnJudged
+from pipelines.turns.asked import Asked
 from pipelines.turns.endpointing import silence_wanted
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.transcript import Agreement
@@ -257,6 +258,13 @@ class Hearing:
         self.endpoint_at = self.ended_at
         self._passed = True
         return [CancelDeadline(ENDPOINT)]
+
+    def take(self, at: int) -> Asked:
+        """The turn is taken (`text` is empty if it was no turn): what was asked, and nothing of it is kept."""
+        endpoint_at = self.endpoint_at or at
+        asked = Asked(self.text, self.said, self.language, self.started_at, self.ended_at, endpoint_at)
+        self.reset()
+        return asked
 
     @property
     def complete(self) -> bool:

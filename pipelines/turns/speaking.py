@@ -45,6 +45,11 @@ class Speaking:
         """How much the agent has still to say, as far as is known."""
         return max(0, self._playout.end - at) if self.reply is not None and self.reply.complete else _UNKNOWN_US
 
+    @property
+    def audible(self) -> bool:
+        """Whether the caller has heard a sound of the reply."""
+        return self.reply is not None and self.reply.ear_at is not None
+
     # ---- a reply begins
 
     def begin(self, at: int, language: str, *, produced: bool) -> Reply:
