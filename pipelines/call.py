@@ -9,6 +9,7 @@ what of it was heard); this file is what lies between them: who has the floor.
     nobody            caller's turn complete                        agent (StartReply, or CommitReply of the draft)
     nobody            caller goes on                                nobody, the draft is dropped
     nobody            silence                                       agent (prompt, goodbye)
+    nobody            caller talks on and on, and dips              agent (an excuse, then the answer to what he has said)
     agent             speech starts                                 undecided: `_overlap`, weighed in `_weigh`
     agent, undecided  speaking on, in words that are no backchannel caller (clear, cancel, remember what was heard)
     agent, undecided  speaking on for long                          caller
@@ -39,7 +40,7 @@ from pipelines.turns.reply import Reply
 from pipelines.turns.retry import Retry
 from pipelines.turns.silence import SILENCE, Silence
 from pipelines.turns.speaking import FILLER, PLAYOUT, REPLY_END, Speaking
-from pipelines.turns.speech import Speech, SpeechDipped, SpeechStarted
+from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from pipelines.turns.starving import STARVED, Starving
 from pipelines.turns.wishes import grant
 
@@ -151,11 +152,12 @@ class Call:
                 self._out += answering.drop_stale(self._hearing, self._speaking)
         elif isinstance(change, SpeechStarted):
             self._speech_started(at, change.first)
-        elif isinstance(change, SpeechDipped):
-            if self._overlap is None:
-                self._out += self._hearing.dip(change.last, self.inbound.end)
-        else:
+        elif isinstance(change, SpeechStopped):
             self._speech_stopped(at, change.last)
+        elif self._overlap is None and self._hearing.monologue(at):
+            self._cut_in(at, change.last)
+        elif self._overlap is None:
+            self._out += self._hearing.dip(change.last, self.inbound.end)
 
     def _speech_started(self, at: int, first: int) -> None:
         if self._farewell.begun:
@@ -199,6 +201,15 @@ class Call:
         self._out += self._hearing.force()
         self._take_turn(at)
 
+    def _cut_in(self, at: int, last: int) -> None:
+        """He talks on and on: at this dip the agent takes the floor with an excuse, and answers what he has said by now."""
+        self._out.append(do.Observed("monologue"))
+        self._speech_stopped(at, last)
+        self._out += self._hearing.force()
+        self._begin_reply(at, produced=True)
+        self._out += self._speaking.excuse()
+        self._take_turn(at)
+
     # ---- the caller's words
 
     def _transcript_ready(self, at: int, event: ev.TranscriptReady) -> None:
@@ -223,6 +234,8 @@ class Call:
         asked = self._hearing.take(at)
         if asked.text:
             self._answer(at, asked)
+        elif self._speaking.excused:
+            self._out += self._speaking.nothing_asked(at)
         elif self._speaking.reply is None and self._speaking.unheard:
             self._out.append(do.Observed(Overlap.FALSE.value))
             self._say(at, Words(tuple(self._speaking.unheard)))
@@ -230,7 +243,7 @@ class Call:
             self._out += self._silence.bear(at)
 
     def _answer(self, at: int, asked: Asked) -> None:
-        if not self._speaking.prepared(asked.text, asked.language):
+        if not self._speaking.excused and not self._speaking.prepared(asked.text, asked.language):
             self._begin_reply(at, produced=True)
         self._silence.broken(at)
         self._out += [do.TurnTaken(asked.turn), do.CancelDeadline(SILENCE), *answering.start(at, asked, self._speaking)]
@@ -250,11 +263,11 @@ class Call:
             self._out.append(do.SetDeadline(DIGITS, at + self._keypad.pause_us))
 
     def _digits_complete(self, at: int) -> None:
-        asked = self._keypad.take(at, self._hearing.language)
+        keys = self._keypad.take()
         self._out.append(do.CancelDeadline(DIGITS))
-        if asked is not None and not self._farewell.begun and not self.settings.echo:
+        if keys and not self._farewell.begun and not self.settings.echo:
             self._hearing.reset()
-            self._answer(at, asked)
+            self._answer(at, Asked.keyed(at, keys, self._hearing.language))
 
     # ---- overlap
 

@@ -1,6 +1,6 @@
 """What the caller wants answered, once his turn is taken."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pipelines.actions import Turn
 from pipelines.units import to_seconds
@@ -16,6 +16,12 @@ class Asked(NamedTuple):
     started_at: int
     ended_at: int
     endpoint_at: int
+
+    @classmethod
+    def keyed(cls, at: int, keys: str, language: str) -> Self:
+        """He pressed keys, the last of them `at` or a pause before."""
+        said = f"[keypad] {keys}"
+        return cls(said, said, language, at, at, at)
 
     @property
     def turn(self) -> Turn:

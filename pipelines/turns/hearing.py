@@ -246,6 +246,12 @@ class Hearing:
 
     # ---- the end of the turn
 
+    def monologue(self, at: int) -> bool:
+        """Whether he has talked for so long, in words, that he may be cut in on; once a turn."""
+        settings = self._settings
+        long = self.speaking and at - self.started_at >= settings.monologue_us and not self._forced
+        return long and bool(self.partial or self.said) and bool(settings.phrases[self.language].cut_in)
+
     def endpoint_reached(self) -> None:
         """The silence that was wanted has passed."""
         self._passed = self.endpoint_at is not None

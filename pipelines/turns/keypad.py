@@ -4,7 +4,6 @@ Keys sound one after another but mean something together: a date of birth, a cus
 end an input in the same three ways.
 """
 
-from pipelines.turns.asked import Asked
 from pipelines.turns.policy import CallSettings
 
 DIGITS = "digits"
@@ -38,10 +37,8 @@ class Keypad:
         """How long after a key the next one is waited for."""
         return self._settings.digits_asked_us if self._asked else self._settings.digits_gap_us
 
-    def take(self, at: int, language: str) -> Asked | None:
-        """All that was keyed, without the terminator unless it is the only key, as the caller's answer; None if it is nothing. No key is
-        expected any more."""
+    def take(self) -> str:
+        """All that was keyed, without the terminator unless it is the only key. Nothing is expected any more."""
         keys = self._keys.removesuffix(_TERMINATOR) or self._keys
         self._keys, self._asked, self._length = "", False, 0
-        said = f"[keypad] {keys}"
-        return Asked(said, said, language, at, at, at) if keys else None
+        return keys

@@ -13,6 +13,8 @@ class Phrases(msgspec.Struct, frozen=True):
     goodbye: str
     apology: str
     fillers: tuple[str, ...]
+    cut_in: str = ""
+    """Said to a caller who does not stop talking; "" lets him talk until `turn_limit_us`."""
 
 
 class CallSettings(msgspec.Struct, frozen=True):
@@ -39,8 +41,10 @@ class CallSettings(msgspec.Struct, frozen=True):
     partial_every_us: int = 600 * MS
     segment_us: int = 14 * SECOND
     """Longest stretch given to the recogniser at once."""
+    monologue_us: int = 25 * SECOND
+    """A caller who leaves no pause for an answer is cut in on at his first dip after this long."""
     turn_limit_us: int = 40 * SECOND
-    """A caller who never stops is answered after this long."""
+    """A caller who never stops, not even for a dip, is answered after this long."""
 
     # taking turns
     speculate: bool = True

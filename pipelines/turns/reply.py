@@ -1,6 +1,8 @@
 """The agent's turn in production: text comes in, chunks go to synthesis a few ahead of the ear, audio comes back in any order
 and leaves in the right one, and at any moment it can say which words the caller has heard."""
 
+from enum import Enum
+
 from pipelines.actions import Action, Synthesize, Turn
 from pipelines.audio.playout import ChunkHeard
 from pipelines.turns.heard import heard_text
@@ -11,11 +13,20 @@ from pipelines.units import to_seconds
 _US_PER_CHARACTER = 65_000  # speech of unknown length: about 15 characters a second
 
 
-class _Chunk:
-    __slots__ = ("attempt", "audio", "done", "filler", "requested", "text")
+class Kind(Enum):
+    """What a chunk is. Only words are remembered; all is heard."""
 
-    def __init__(self, text: str, filler: bool) -> None:
-        self.text, self.filler = text, filler
+    WORDS = "words"
+    EXCUSE = "excuse"
+    FILLER = "filler"
+    MUSIC = "music"
+
+
+class _Chunk:
+    __slots__ = ("attempt", "audio", "done", "kind", "requested", "text")
+
+    def __init__(self, text: str, kind: Kind) -> None:
+        self.text, self.kind = text, kind
         self.requested = False
         self.audio: list[bytes] = []  # arrived, not yet released to playout
         self.done = False
@@ -49,9 +60,11 @@ class Reply:
 
     # ---- text
 
-    def say(self, text: str, *, filler: bool = False) -> None:
-        """Words that need no chunking. A filler is heard but is no part of what the agent remembers."""
-        self._chunks.append(_Chunk(text, filler))
+    def say(self, text: str, kind: Kind = Kind.WORDS) -> None:
+        """Words that need no chunking."""
+        if self._chunks and self._chunks[-1].kind is Kind.MUSIC:
+            self._chunks[-1].done = True  # music that is not there yet is not waited for
+        self._chunks.append(_Chunk(text, kind))
 
     def add(self, delta: str) -> None:
         for text in self._chunker.push(delta):
@@ -117,7 +130,7 @@ class Reply:
     @property
     def fillers(self) -> int:
         """How many were said."""
-        return sum(c.filler for c in self._chunks)
+        return sum(c.kind is Kind.FILLER for c in self._chunks)
 
     @property
     def unnoticed(self) -> bool:
@@ -126,21 +139,21 @@ class Reply:
 
     @property
     def empty(self) -> bool:
-        return not any(not c.filler for c in self._chunks)
+        return all(c.kind is not Kind.WORDS for c in self._chunks)
 
     # ---- words
 
     @property
     def text(self) -> str:
-        """All that was written so far, fillers left out."""
-        return " ".join(c.text for c in self._chunks if not c.filler)
+        """All that was written so far."""
+        return " ".join(c.text for c in self._chunks if c.kind is Kind.WORDS)
 
     def heard(self, ledger: list[ChunkHeard]) -> str:
         """The words the caller has heard, by playout's ledger of this reply."""
         words = []
         for entry in ledger:
             chunk = self._chunks[entry.chunk]
-            if chunk.filler:
+            if chunk.kind is not Kind.WORDS:
                 continue
             whole = entry.queued_us if chunk.done else max(entry.queued_us, len(chunk.text) * _US_PER_CHARACTER)
             if chunk.done and entry.heard_us >= entry.queued_us:
@@ -155,7 +168,7 @@ class Reply:
     def unheard(self, ledger: list[ChunkHeard]) -> list[str]:
         """Texts from the first chunk that was not wholly heard: where a reply goes on after a false interruption."""
         whole = {e.chunk for e in ledger if e.heard_us >= e.queued_us and self._chunks[e.chunk].done}
-        return [c.text for n, c in enumerate(self._chunks) if n not in whole and not c.filler]
+        return [c.text for n, c in enumerate(self._chunks) if n not in whole and c.kind is Kind.WORDS]
 
     # ---- the record
 

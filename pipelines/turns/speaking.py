@@ -10,7 +10,7 @@ from pipelines import events as ev
 from pipelines.audio.playout import Playout
 from pipelines.frames import AudioFormat
 from pipelines.turns.policy import CallSettings
-from pipelines.turns.reply import Reply
+from pipelines.turns.reply import Kind, Reply
 from pipelines.units import SECOND
 
 PLAYOUT, FILLER, REPLY_END = "playout", "filler", "reply_end"
@@ -91,6 +91,25 @@ class Speaking:
         self._replies += 1
         return Reply(self._replies - 1, language, self._settings, at, produced=produced)
 
+    # ---- the caller is cut in on: the reply begins before it is known what it answers
+
+    @property
+    def excused(self) -> bool:
+        """Whether the reply is an excuse so far, and waits for the caller's words."""
+        return self.reply is not None and self.reply.produced and not self.reply.asked
+
+    def excuse(self) -> list[do.Action]:
+        """Begin the reply that was made live with a word of excuse."""
+        assert self.reply is not None
+        self.reply.say(self._settings.phrases[self.reply.language].cut_in, Kind.EXCUSE)
+        return self.reply.requests()
+
+    def nothing_asked(self, at: int) -> list[do.Action]:
+        """He had said no words after all."""
+        assert self.reply is not None
+        self.reply.finish()
+        return self.pump(at)
+
     # ---- its words
 
     def delta(self, at: int, event: ev.ReplyDelta) -> list[do.Action]:
@@ -135,7 +154,7 @@ class Speaking:
         if not fillers:
             return []
         *first, last = fillers
-        reply.say(last if reply.fillers or not first else first[reply.number % len(first)], filler=True)
+        reply.say(last if reply.fillers or not first else first[reply.number % len(first)], Kind.FILLER)
         again = do.SetDeadline(FILLER, at + self._settings.filler_again_us)
         return [do.Observed("filler"), again, *reply.requests()]
 
