@@ -172,6 +172,7 @@ class Call:
         if self._speaking.played_out(at):  # only its last mark is awaited
             self._finish_reply(at)
         elif self._overlap is None:
+            self._out += self._speaking.hush(at)
             self._overlap = Contest(self.settings, said_at, at, self._speaking.left_us(at))
             self._out.append(self._overlap.begin())
 

@@ -79,6 +79,9 @@ class CallSettings(msgspec.Struct, frozen=True):
     filler_slow_us: int = 2_000 * MS
     filler_again_us: int = 4_000 * MS
 
+    hold_music: bool = False
+    """Play music after the second filler and each one that follows."""
+
     # limits
     silence_prompt_us: int = 8 * SECOND
     silence_hangup_us: int = 20 * SECOND

@@ -3,7 +3,7 @@ and leaves in the right one, and at any moment it can say which words the caller
 
 from enum import Enum
 
-from pipelines.actions import Action, Synthesize, Turn
+from pipelines.actions import HOLD_MUSIC, Action, Synthesize, Turn
 from pipelines.audio.playout import ChunkHeard
 from pipelines.turns.heard import heard_text
 from pipelines.turns.policy import CallSettings
@@ -66,6 +66,13 @@ class Reply:
             self._chunks[-1].done = True  # music that is not there yet is not waited for
         self._chunks.append(_Chunk(text, kind))
 
+    def hold(self) -> None:
+        """Music for the time that a tool takes, until anything else is said."""
+        self.say(HOLD_MUSIC, Kind.MUSIC)
+
+    def is_music(self, chunk: int) -> bool:
+        return self._chunks[chunk].kind is Kind.MUSIC
+
     def add(self, delta: str) -> None:
         for text in self._chunker.push(delta):
             self.say(text)
@@ -99,6 +106,9 @@ class Reply:
             return True
         chunk = self._chunks[number]
         chunk.attempt += 1
+        if chunk.kind is Kind.MUSIC:
+            chunk.done = True
+            return True
         if chunk.attempt < self._settings.tts_attempts and not chunk.audio:
             chunk.requested = False
             return True

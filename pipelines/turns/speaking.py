@@ -31,6 +31,7 @@ class Speaking:
         self.reply: Reply | None = None
         self.draft: Reply | None = None
         """The answer to what the caller has said so far, should he have finished."""
+        self._music = False  # the last that went to playout is hold music
         self.unheard: list[str] = []
         """What the last reply had still to say when it was cut."""
 
@@ -155,6 +156,8 @@ class Speaking:
             return []
         *first, last = fillers
         reply.say(last if reply.fillers or not first else first[reply.number % len(first)], Kind.FILLER)
+        if self._settings.hold_music and reply.fillers > 1:
+            reply.hold()
         again = do.SetDeadline(FILLER, at + self._settings.filler_again_us)
         return [do.Observed("filler"), again, *reply.requests()]
 
@@ -178,6 +181,8 @@ class Speaking:
             if hold and reply.ear_at is None:
                 return reply.requests()
             for chunk, audio in reply.release():
+                actions += [] if reply.is_music(chunk) else self._stop_music(at)
+                self._music = reply.is_music(chunk)
                 self._playout.queue(reply.number, chunk, audio)
             actions += reply.requests()
         sent = self._playout.pump(at)
@@ -190,8 +195,24 @@ class Speaking:
         elif reply is not None and reply.complete:
             actions.append(do.SetDeadline(REPLY_END, self._playout.ear_end))
         elif reply is not None and reply.tool and sent:
-            actions.append(do.SetDeadline(FILLER, self._playout.ear_end + self._settings.filler_again_us))
+            pause_us = 0 if self._music else self._settings.filler_again_us
+            actions.append(do.SetDeadline(FILLER, self._playout.ear_end + pause_us))
         return actions
+
+    # ---- hold music
+
+    def hush(self, at: int) -> list[do.Action]:
+        """The caller speaks: no music; should the tool take longer still, another filler."""
+        if stopped := self._stop_music(at):
+            return [*stopped, do.SetDeadline(FILLER, at + self._settings.filler_again_us)]
+        return []
+
+    def _stop_music(self, at: int) -> list[do.Action]:
+        if not self._music:
+            return []
+        self._music, playing = False, not self._playout.idle(at)
+        self._playout.cut_short(at)
+        return [do.ClearMedia(), do.CancelDeadline(PLAYOUT)] if playing else []
 
     # ---- it ends
 
@@ -218,7 +239,7 @@ class Speaking:
 
     def finish(self, at: int) -> list[do.Action]:
         """The caller heard all of it."""
-        reply, self.reply = self.reply, None
+        reply, self.reply, self._music = self.reply, None, False
         assert reply is not None
         self._playout.forget(reply.number)
         end = min(at, self._playout.ear_end)
@@ -232,7 +253,7 @@ class Speaking:
     def cut(self, at: int, *, forget: bool) -> list[do.Action]:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard; `forget`: of nothing,
         not even of what it was to answer."""
-        reply, self.reply = self.reply, None
+        reply, self.reply, self._music = self.reply, None, False
         assert reply is not None
         ledger = self._playout.heard_chunks(reply.number, at)
         heard, self.unheard = reply.heard(ledger), reply.unheard(ledger)
