@@ -171,7 +171,8 @@ class Hearing:
         if segment is None:
             return []
         segment.text = event.text.strip()
-        if segment.text and event.language in self._settings.languages:
+        believed = event.language in self._settings.languages and event.p_language >= self._settings.p_language
+        if segment.text and believed:
             self.language, self._language_known = event.language, True
         return self._settle()
 

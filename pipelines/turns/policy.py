@@ -43,6 +43,8 @@ class CallSettings(msgspec.Struct, frozen=True):
     """Longest stretch given to the recogniser at once."""
     monologue_us: int = 25 * SECOND
     """A caller who leaves no pause for an answer is cut in on at his first dip after this long."""
+    p_language: float = 0.8
+    """Probability from which a detected language is believed: below it the call goes on in the one it was in."""
     turn_limit_us: int = 40 * SECOND
     """A caller who never stops, not even for a dip, is answered after this long."""
 

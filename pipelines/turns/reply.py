@@ -62,13 +62,28 @@ class Reply:
 
     def say(self, text: str, kind: Kind = Kind.WORDS) -> None:
         """Words that need no chunking."""
-        if self._chunks and self._chunks[-1].kind is Kind.MUSIC:
-            self._chunks[-1].done = True  # music that is not there yet is not waited for
+        if self.on_hold:
+            self.drop_music()
         self._chunks.append(_Chunk(text, kind))
 
     def hold(self) -> None:
         """Music for the time that a tool takes, until anything else is said."""
         self.say(HOLD_MUSIC, Kind.MUSIC)
+
+    def drop_music(self) -> None:
+        """Music that is not there yet is not waited for."""
+        self._chunks[-1].audio.clear()
+        self._chunks[-1].done = True
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether music was the last."""
+        return bool(self._chunks) and self._chunks[-1].kind is Kind.MUSIC
+
+    @property
+    def bridged(self) -> bool:
+        """Whether a filler, not the first, was the last: the caller knows that it takes long."""
+        return self.fillers > 1 and self._chunks[-1].kind is Kind.FILLER
 
     def is_music(self, chunk: int) -> bool:
         return self._chunks[chunk].kind is Kind.MUSIC

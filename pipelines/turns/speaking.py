@@ -151,13 +151,14 @@ class Speaking:
             return []
         if reply.token_at is not None and not reply.tool:
             return []  # its words are coming
+        if self._settings.hold_music and reply.bridged:
+            reply.hold()
+            return [do.Observed("hold_music"), *reply.requests()]
         fillers = self._settings.phrases[reply.language].fillers
         if not fillers:
             return []
         *first, last = fillers
         reply.say(last if reply.fillers or not first else first[reply.number % len(first)], Kind.FILLER)
-        if self._settings.hold_music and reply.fillers > 1:
-            reply.hold()
         again = do.SetDeadline(FILLER, at + self._settings.filler_again_us)
         return [do.Observed("filler"), again, *reply.requests()]
 
@@ -195,7 +196,7 @@ class Speaking:
         elif reply is not None and reply.complete:
             actions.append(do.SetDeadline(REPLY_END, self._playout.ear_end))
         elif reply is not None and reply.tool and sent:
-            pause_us = 0 if self._music else self._settings.filler_again_us
+            pause_us = 0 if self._settings.hold_music and reply.fillers > 1 else self._settings.filler_again_us
             actions.append(do.SetDeadline(FILLER, self._playout.ear_end + pause_us))
         return actions
 
@@ -203,9 +204,10 @@ class Speaking:
 
     def hush(self, at: int) -> list[do.Action]:
         """The caller speaks: no music; should the tool take longer still, another filler."""
-        if stopped := self._stop_music(at):
-            return [*stopped, do.SetDeadline(FILLER, at + self._settings.filler_again_us)]
-        return []
+        if self.reply is not None and self.reply.on_hold:
+            self.reply.drop_music()
+            return [*self._stop_music(at), do.SetDeadline(FILLER, at + self._settings.filler_again_us)]
+        return []  # what the agent says goes on until it is known what the caller means
 
     def _stop_music(self, at: int) -> list[do.Action]:
         if not self._music:

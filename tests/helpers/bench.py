@@ -27,13 +27,13 @@ _US_PER_CHARACTER = 60 * MS  # how fast the bench's voice speaks
 
 class Bench:
     """`speech`: spans of call time, in seconds, in which the caller speaks; `words`: what the recogniser says, by its order
-    among final requests (the last one repeats); `reply`: text for each reply, or a function of what the caller said."""
+    among final requests (the last one repeats), English for sure, or (words, language, probability of the language); `reply`: text for each reply, or a function of what the caller said."""
 
     def __init__(
         self,
         settings: CallSettings = SETTINGS,
         speech: tuple[tuple[float, float], ...] = (),
-        words: tuple[str, ...] = ("What are your hours?",),
+        words: tuple[str | tuple[str, str, float], ...] = ("What are your hours?",),
         reply: Callable[[str], list[ev.Event | str]] | None = None,
         marks: bool = True,
     ) -> None:
@@ -98,10 +98,11 @@ class Bench:
                 if self._fails("stt"):
                     self._post(at + self.stt_delay, ev.ModelFailed("stt", request, "scripted"))
                     return
-                text = self.words[0]
+                said = self.words[0]
+                heard = said if isinstance(said, tuple) else (said, "en")
                 if final and len(self.words) > 1:
                     self.words.pop(0)
-                self._post(at + self.stt_delay, ev.TranscriptReady(request, text, "en"))
+                self._post(at + self.stt_delay, ev.TranscriptReady(request, *heard))
             case do.JudgeTurn(request=request):
                 if self.p_end is not None:
                     self._post(at + 80 * MS, ev.TurnJudged(request, self.p_end))
