@@ -123,10 +123,8 @@ class Call:
         if self.settings.echo:
             self._out.append(do.HangUp("limit"))
             return
-        self._out.append(do.Observed("call_limit"))
-        self._farewell.begun = True
         self._hearing.reset()
-        self._say(at, self._farewell.goodbye(self._hearing.language, "limit"))
+        self._say(at, self._farewell.limit(self._hearing.language))
 
     # ---- the caller's audio
 
@@ -197,8 +195,7 @@ class Call:
         if not self._hearing.open:
             return
         self._out.append(do.Observed("turn_limit"))
-        if self._hearing.speaking:
-            self._speech_stopped(at, self._speech.last)
+        self._speech_stopped(at, self._speech.last)
         self._out += self._hearing.force()
         self._take_turn(at)
 
@@ -206,9 +203,8 @@ class Call:
         """He talks on and on: at this dip the agent takes the floor with an excuse, and answers what he has said by now."""
         self._out.append(do.Observed("monologue"))
         self._speech_stopped(at, last)
-        self._out += self._hearing.force()
         self._begin_reply(at, produced=True)
-        self._out += self._speaking.excuse()
+        self._out += [*self._hearing.force(), *self._speaking.excuse()]
         self._take_turn(at)
 
     # ---- the caller's words
@@ -238,8 +234,7 @@ class Call:
         elif self._speaking.excused:
             self._out += self._speaking.nothing_asked(at)
         elif self._speaking.reply is None and self._speaking.unheard:
-            self._out.append(do.Observed(Overlap.FALSE.value))
-            self._say(at, Words(tuple(self._speaking.unheard)))
+            self._say(at, Words(tuple(self._speaking.unheard), fact=Overlap.FALSE.value))
         elif self._speaking.reply is None:
             self._out += self._silence.bear(at)
 
@@ -309,6 +304,7 @@ class Call:
 
     def _say(self, at: int, words: Words) -> None:
         """Speak words that are the call's own, or left over from a reply that was cut."""
+        self._out += [do.Observed(words.fact)] if words.fact else []
         reply = self._begin_reply(at, produced=False)
         reply.after, reply.after_value = words.after, words.value
         for text in words.texts:
@@ -367,14 +363,8 @@ class Call:
     # ---- silence
 
     def _silence_lasts(self, at: int) -> None:
-        if self._speaking.reply is not None or self._hearing.open or self._farewell.begun:
-            return
-        phrases = self.settings.phrases[self._hearing.language]
-        if self._silence.too_long(at):
-            self._say(at, Words((phrases.goodbye,), "hang_up", "silence"))
-        else:
-            self._out.append(do.Observed("silence_prompt"))
-            self._say(at, Words((phrases.prompt,)))
+        if self._speaking.reply is None and not self._hearing.open and not self._farewell.begun:
+            self._say(at, self._silence.words(at, self._hearing.language))
 
     # ---- failure
 
@@ -390,7 +380,6 @@ class Call:
         last = self._farewell.because(port, self._hearing.language)
         if isinstance(last, Words):
             self._hearing.reset()
-            self._out += [do.Observed("apology")] if port != "transfer" else []
             self._say(at, last)
         elif last is not None:
             self._cut_reply(at)

@@ -221,8 +221,6 @@ class TurnSettings(Section):
             raise ValueError("`endpoint_max_ms` must not be below `endpoint_ms`. Raise the one or lower the other.")
         if self.endpoint_sure_ms > self.endpoint_ms:
             raise ValueError("`endpoint_sure_ms` must not be above `endpoint_ms`. Lower the one or raise the other.")
-        if self.monologue_s > self.turn_limit_s:
-            raise ValueError("`monologue_s` must not be above `turn_limit_s`. Lower the one or raise the other.")
         return self
 
 

@@ -8,11 +8,13 @@ from pipelines.turns.reply import Reply
 
 
 class Words(NamedTuple):
-    """What the call says of itself, and what is done `after`: "hang_up" for the reason `value`, "transfer" to the number `value`, or ""."""
+    """What the call says of itself, and what is done `after`: "hang_up" for the reason `value`, "transfer" to the number `value`, or "". `fact`: what is
+    observed with it."""
 
     texts: tuple[str, ...]
     after: str = ""
     value: str = ""
+    fact: str = ""
 
 
 class Farewell:
@@ -23,8 +25,10 @@ class Farewell:
         self.begun = False
         """The last words are being said; nobody takes the floor any more."""
 
-    def goodbye(self, language: str, reason: str) -> Words:
-        return Words((self._settings.phrases[language].goodbye,), "hang_up", reason)
+    def limit(self, language: str) -> Words:
+        """The call has lasted as long as it may."""
+        self.begun = True
+        return Words((self._settings.phrases[language].goodbye,), "hang_up", "limit", "call_limit")
 
     def because(self, port: str, language: str) -> Words | Action | None:
         """The model of `port` is beyond help (or, "transfer", the carrier refused one): an apology, and a person if there is one who can
@@ -37,8 +41,8 @@ class Farewell:
         self.begun = True
         apology = self._settings.phrases[language].apology
         if number and port != "transfer":
-            return Words((apology,), "transfer", number)
-        return Words((apology,), "hang_up", "failed")
+            return Words((apology,), "transfer", number, "apology")
+        return Words((apology,), "hang_up", "failed", "apology" if port != "transfer" else "")
 
     @staticmethod
     def after(reply: Reply) -> Action | None:

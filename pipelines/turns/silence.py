@@ -1,6 +1,7 @@
 """The silence of both: the caller is asked whether he is still there, and at last the call ends."""
 
 from pipelines.actions import Action, SetDeadline
+from pipelines.turns.farewell import Words
 from pipelines.turns.policy import CallSettings
 from pipelines.units import MS
 
@@ -24,6 +25,9 @@ class Silence:
         hang_up_at = max(at, self._since + self._settings.silence_hangup_us)
         return [SetDeadline(SILENCE, min(at + self._settings.silence_prompt_us, hang_up_at))]
 
-    def too_long(self, at: int) -> bool:
-        """Whether to say goodbye; until then, a prompt."""
-        return at - self._since >= self._settings.silence_hangup_us - 1 * MS
+    def words(self, at: int, language: str) -> Words:
+        """It has lasted: a prompt, or, when it has lasted too long, goodbye."""
+        phrases = self._settings.phrases[language]
+        if at - self._since >= self._settings.silence_hangup_us - 1 * MS:
+            return Words((phrases.goodbye,), "hang_up", "silence")
+        return Words((phrases.prompt,), fact="silence_prompt")

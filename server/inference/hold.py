@@ -23,10 +23,17 @@ _CHORDS = ((220.00, 277.18, 329.63), (185.00, 220.00, 277.18), (146.83, 185.00, 
 _CHORD_S = 3.0
 
 
-@lru_cache(maxsize=32)
+@lru_cache
 def hold_music(source: str, wire: AudioFormat) -> bytes:
     """At most 12 s of `source` ("soft": our own; otherwise a sound file, of which the channels are mixed) in a wire's format, at
     `LEVEL_DBFS`, faded in and out. Raises ModelError when the file cannot be read."""
+    pcm, rate = _levelled(source)
+    return g711.encode(resample(pcm, rate, wire.sample_rate), wire.encoding)
+
+
+@lru_cache
+def _levelled(source: str) -> tuple[NDArray[np.int16], int]:
+    """Kept, so that a file which changes or goes concerns no call until the next start."""
     audio, rate = (soft_chords(), _RATE) if source == "soft" else _read(Path(source))
     level = np.sqrt(np.mean(np.square(audio))) if audio.size else 0.0
     if not level:
@@ -36,8 +43,7 @@ def hold_music(source: str, wire: AudioFormat) -> bytes:
     ramp = np.linspace(0.0, 1.0, fade)
     audio[:fade] *= ramp
     audio[len(audio) - fade :] *= ramp[::-1]
-    pcm = np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16)
-    return g711.encode(resample(pcm, rate, wire.sample_rate), wire.encoding)
+    return np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16), rate
 
 
 def soft_chords() -> NDArray[np.float64]:
