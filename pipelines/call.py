@@ -86,7 +86,7 @@ class Call:
             TURN_LIMIT: self._turn_limit,
             STARVED: self._starved,
             DIGITS: self._digits_complete,
-            FILLER: self._filler,
+            FILLER: lambda at: self._out.extend(self._speaking.filler(at)),
             REPLY_END: self._reply_end,
             SILENCE: self._silence_lasts,
             CALL_LIMIT: self._call_limit,
@@ -165,11 +165,9 @@ class Call:
             self._out.append(do.SetDeadline(TURN_LIMIT, at + self.settings.turn_limit_us))
         said_at = self.inbound.said_at(first)
         self._out += [*self._hearing.begin(first, said_at, at), *answering.drop_stale(self._hearing, self._speaking)]
-        if self._speaking.reply is None:
-            return
         if self._speaking.played_out(at):  # only its last mark is awaited
             self._finish_reply(at)
-        elif self._overlap is None:
+        elif self._speaking.reply is not None and self._overlap is None:
             self._out += self._speaking.hush(at)
             self._overlap = Contest(self.settings, said_at, at, self._speaking.left_us(at))
             self._out.append(self._overlap.begin())
@@ -192,12 +190,11 @@ class Call:
 
     def _turn_limit(self, at: int) -> None:
         """A caller who never stops is answered all the same; he can interrupt again after his next pause."""
-        if not self._hearing.open:
-            return
-        self._out.append(do.Observed("turn_limit"))
-        self._speech_stopped(at, self._speech.last)
-        self._out += self._hearing.force()
-        self._take_turn(at)
+        if self._hearing.open:
+            self._out.append(do.Observed("turn_limit"))
+            self._speech_stopped(at, self._speech.last)
+            self._out += self._hearing.force()
+            self._take_turn(at)
 
     def _cut_in(self, at: int, last: int) -> None:
         """He talks on and on: at this dip the agent takes the floor with an excuse, and answers what he has said by now."""
@@ -310,9 +307,6 @@ class Call:
         for text in words.texts:
             reply.say(text)
         self._out += reply.requests()
-
-    def _filler(self, at: int) -> None:
-        self._out += self._speaking.filler(at)
 
     def _reply_finished(self, at: int, event: ev.ReplyFinished) -> None:
         reply = self._speaking.live(event.reply)

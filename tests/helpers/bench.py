@@ -13,7 +13,7 @@ from pipelines import events as ev
 from pipelines.call import WINDOW, Call, CallSettings
 from pipelines.frames import TELEPHONE
 from pipelines.turns.policy import Phrases
-from pipelines.units import MS, PTIME_US, SAMPLE_RATE
+from pipelines.units import MS, PTIME_US, SAMPLE_RATE, SECOND
 
 PHRASES = {
     "en": Phrases(
@@ -21,6 +21,9 @@ PHRASES = {
     ),
     "fr": Phrases("Bonjour.", "Vous êtes là ?", "Au revoir.", "Désolé, une panne.", ("Un instant.",)),
 }
+MUSIC = b"\x20"
+"""The sample of which the bench's hold music is made."""
+EXCUSE = "Sorry to interrupt you."
 SETTINGS = CallSettings(languages=("en", "fr"), phrases=PHRASES)
 _US_PER_CHARACTER = 60 * MS  # how fast the bench's voice speaks
 
@@ -119,7 +122,8 @@ class Bench:
                 if self._fails("tts"):
                     self._post(at + self.tts_delay, ev.ModelFailed("tts", chunk, "scripted", reply=reply))
                     return
-                audio = b"\x10" * (len(text) * _US_PER_CHARACTER // 125)
+                length_us = 6 * SECOND if text == do.HOLD_MUSIC else len(text) * _US_PER_CHARACTER
+                audio = (MUSIC if text == do.HOLD_MUSIC else b"\x10") * (length_us // 125)
                 self._post(at + self.tts_delay, ev.SpeechSynthesized(reply, chunk, audio))
             case do.SendMedia():
                 self._ear_end = max(self._ear_end, at) + PTIME_US
