@@ -13,6 +13,8 @@ class Phrases(msgspec.Struct, frozen=True):
     goodbye: str
     apology: str
     fillers: tuple[str, ...]
+    cut_in: str = ""
+    """Said to a caller who does not stop talking; "" lets him talk until `turn_limit_us`."""
     openers: tuple[str, ...] = ()
     """What a reply may begin with while its words are not there yet, as people do: the first after a question ("Let's see."), the
     others by turns after anything else ("Okay."). None: silence instead."""
@@ -51,8 +53,12 @@ class CallSettings(msgspec.Struct, frozen=True):
     partial_every_us: int = 600 * MS
     segment_us: int = 14 * SECOND
     """Longest stretch given to the recogniser at once."""
+    monologue_us: int = 25 * SECOND
+    """A caller who leaves no pause for an answer is cut in on at his first dip after this long."""
+    p_language: float = 0.8
+    """Probability from which a detected language is believed: below it the call goes on in the one it was in."""
     turn_limit_us: int = 40 * SECOND
-    """A caller who never stops is answered after this long."""
+    """A caller who never stops, not even for a dip, is answered after this long."""
 
     # taking turns
     speculate: bool = True
@@ -88,6 +94,9 @@ class CallSettings(msgspec.Struct, frozen=True):
     `filler_slow_us` from its start."""
     filler_slow_us: int = 2_000 * MS
     filler_again_us: int = 4_000 * MS
+
+    hold_music: bool = False
+    """Play music after the second filler and each one that follows."""
 
     # limits
     silence_prompt_us: int = 8 * SECOND

@@ -16,8 +16,9 @@ import msgspec
 from pipelines import events as ev
 from pipelines.frames import TELEPHONE
 from pipelines.replay.dump import Meta
+from pipelines.units import SECOND
 from server.observe.recorder import Recorder
-from tests.helpers.bench import PHRASES, SETTINGS, Bench
+from tests.helpers.bench import EXCUSE, PHRASES, SETTINGS, Bench
 
 FOLDER = Path(__file__).parent
 
@@ -47,6 +48,33 @@ def _opener(*later: tuple[float, float]) -> Bench:
     )
     bench.token_delay = 1_200_000
     return bench
+
+
+def _hold_music() -> Bench:
+    def reply(text: str) -> list[ev.Event | str]:
+        return [ev.ToolExpected(1, "look"), ev.ToolStarted(1, "look"), *[""] * 500, "Here it is."]
+
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], fillers=("Let me see.", "Still looking."))}
+    return Bench(msgspec.structs.replace(SETTINGS, phrases=phrases, hold_music=True), speech=(_QUESTION,), reply=reply)
+
+
+def _monologue() -> Bench:
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], cut_in=EXCUSE)}
+    settings = msgspec.structs.replace(SETTINGS, phrases=phrases, monologue_us=5 * SECOND)
+    return Bench(settings, speech=((3.0, 5.0), (5.09, 8.5), (8.6, 9.5)), words=("It all began when I was small.",))
+
+
+def _languages() -> Bench:
+    words = (
+        ("Bonjour, je voudrais un rendez-vous.", "fr", 0.98),
+        ("Okay.", "en", 0.55),
+        ("Could we speak English, please?", "en", 0.97),
+    )
+    return Bench(
+        speech=((3.0, 4.8), (9.0, 10.8), (15.0, 17.0)),
+        words=words,
+        reply=lambda text: ["Sure." if "English" in text else "Très bien."],
+    )
 
 
 def _keys() -> Bench:
@@ -89,6 +117,9 @@ BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
     "opener": (9, _opener),
     "opener_then_he_goes_on": (10, lambda: _opener((4.8, 5.6))),
     "slow_tool": (10, _slow_tool),
+    "hold_music": (20, _hold_music),
+    "monologue": (14, _monologue),
+    "languages": (20, _languages),
     "keys": (11, _keys),
     "recogniser_fails_once": (8, lambda: _failing("stt", 1)),
     "agent_fails": (12, lambda: _failing("agent", 9)),

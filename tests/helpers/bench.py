@@ -13,7 +13,7 @@ from pipelines import events as ev
 from pipelines.call import WINDOW, Call, CallSettings
 from pipelines.frames import TELEPHONE
 from pipelines.turns.policy import Phrases
-from pipelines.units import MS, PTIME_US, SAMPLE_RATE
+from pipelines.units import MS, PTIME_US, SAMPLE_RATE, SECOND
 
 PHRASES = {
     "en": Phrases(
@@ -21,20 +21,23 @@ PHRASES = {
     ),
     "fr": Phrases("Bonjour.", "Vous êtes là ?", "Au revoir.", "Désolé, une panne.", ("Un instant.",)),
 }
+MUSIC = b"\x20"
+"""The sample of which the bench's hold music is made."""
+EXCUSE = "Sorry to interrupt you."
 SETTINGS = CallSettings(languages=("en", "fr"), phrases=PHRASES)
 _US_PER_CHARACTER = 60 * MS  # how fast the bench's voice speaks
 
 
 class Bench:
     """`speech`: spans of call time, in seconds, in which the caller speaks; `words`: what the recogniser says, by its order
-    among final requests (the last one repeats); `reply`: what the agent does after each thing the caller said, one step every 20 ms
-    ("" is nothing)."""
+    among final requests (the last one repeats), English for sure, or (words, language, probability of the language); `reply`: what the
+    agent does after each thing the caller said, one step every 20 ms ("" is nothing)."""
 
     def __init__(
         self,
         settings: CallSettings = SETTINGS,
         speech: tuple[tuple[float, float], ...] = (),
-        words: tuple[str, ...] = ("What are your hours?",),
+        words: tuple[str | tuple[str, str, float], ...] = ("What are your hours?",),
         reply: Callable[[str], list[ev.Event | str]] | None = None,
         marks: bool = True,
     ) -> None:
@@ -99,10 +102,11 @@ class Bench:
                 if self._fails("stt"):
                     self._post(at + self.stt_delay, ev.ModelFailed("stt", request, "scripted"))
                     return
-                text = self.words[0]
+                said = self.words[0]
+                heard = said if isinstance(said, tuple) else (said, "en")
                 if final and len(self.words) > 1:
                     self.words.pop(0)
-                self._post(at + self.stt_delay, ev.TranscriptReady(request, text, "en"))
+                self._post(at + self.stt_delay, ev.TranscriptReady(request, *heard))
             case do.JudgeTurn(request=request):
                 if self.p_end is not None:
                     self._post(at + 80 * MS, ev.TurnJudged(request, self.p_end))
@@ -121,7 +125,8 @@ class Bench:
                 if self._fails("tts"):
                     self._post(at + self.tts_delay, ev.ModelFailed("tts", chunk, "scripted", reply=reply))
                     return
-                audio = b"\x10" * (len(text) * _US_PER_CHARACTER // 125)
+                length_us = 6 * SECOND if text == do.HOLD_MUSIC else len(text) * _US_PER_CHARACTER
+                audio = (MUSIC if text == do.HOLD_MUSIC else b"\x10") * (length_us // 125)
                 self._post(at + self.tts_delay, ev.SpeechSynthesized(reply, chunk, audio))
             case do.SendMedia():
                 self._ear_end = max(self._ear_end, at) + PTIME_US
