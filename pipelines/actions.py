@@ -68,8 +68,13 @@ class ForgetReply(Action):
     reply: int
 
 
+HOLD_MUSIC = "\N{EIGHTH NOTE}"
+"""The text of a chunk that is the agent's hold music."""
+
+
 class Synthesize(Action):
-    """Speak `text` in `language`; answered by `SpeechSynthesized` or `ModelFailed("tts", chunk, reply=reply)`."""
+    """Speak `text` in `language`; answered by `SpeechSynthesized` or `ModelFailed("tts", chunk, reply=reply)`. No voice speaks
+    `HOLD_MUSIC`: it is answered with music, some seconds of it, at once."""
 
     reply: int
     chunk: int

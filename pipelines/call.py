@@ -9,7 +9,8 @@ what of it was heard); this file is what lies between them: who has the floor.
     nobody            caller's turn complete                        agent (StartReply, or CommitReply of the draft)
     nobody            caller goes on                                nobody, the draft is dropped
     nobody            silence                                       agent (prompt, goodbye)
-    agent             speech starts                                 undecided: `_overlap`, decided by `_interrupt`/`_carry_on`
+    nobody            caller talks on and on, and dips              agent (an excuse, then the answer to what he has said)
+    agent             speech starts                                 undecided: `_overlap`, weighed in `_weigh`
     agent, undecided  speaking on, in words that are no backchannel caller (clear, cancel, remember what was heard)
     agent, undecided  speaking on for long                          caller
     agent, undecided  short, and words that are no backchannel      caller
@@ -29,25 +30,27 @@ from numpy.typing import NDArray
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.audio.inbound import Inbound
-from pipelines.turns.barge_in import Contest, Overlap, interrupts, outcome
-from pipelines.turns.callee import CALLEE, Callee, Next
-from pipelines.turns.hearing import ENDPOINT, Hearing
+from pipelines.turns import answering, one_sided
+from pipelines.turns.asked import Asked
+from pipelines.turns.barge_in import OVERLAP, Contest, Overlap
+from pipelines.turns.callee import CALLEE, Callee
+from pipelines.turns.farewell import Farewell, Words
+from pipelines.turns.hearing import ENDPOINT, TURN_LIMIT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Reply
 from pipelines.turns.retry import Retry
+from pipelines.turns.silence import SILENCE, Silence
 from pipelines.turns.speaking import FILLER, PLAYOUT, REPLY_END, Speaking
-from pipelines.turns.speech import Speech, SpeechDipped, SpeechStarted
-from pipelines.units import MS, SECOND, ms_to_samples, to_seconds
+from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
+from pipelines.turns.starving import STARVED, Starving
 
 __all__ = ["WINDOW", "Call", "CallSettings"]
 
 WINDOW = 512
 """Samples of an analysis window: 32 ms at 16 kHz, what Silero takes."""
 
-_RECENT = ms_to_samples(96)  # speech this close to the end of what was analyzed is still going on
-OVERLAP = "overlap"
-_STARVED = 1 * SECOND  # no analysis for this long while the caller speaks: his audio, or the model, has stopped
+CALL_LIMIT = "call_limit"
 
 
 class Call:
@@ -63,11 +66,8 @@ class Call:
         self._keypad = Keypad(settings)
         self._callee = Callee(settings)
         self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
-        self._ignore_speech = False  # the caller was cut off by the turn limit and has not paused since
-        self._quiet_since = 0
-        self._analyzed_at = 0
-        self._retry = Retry(settings)
-        self._closing = False  # the last words are being said; nobody takes the floor any more
+        self._silence, self._starving = Silence(settings), Starving()
+        self._retry, self._farewell = Retry(settings), Farewell(settings)
         self._take: dict[type, Callable[[int, ev.Event], None]] = {
             ev.CallStarted: self._call_started,
             ev.MediaReceived: self._media_received,
@@ -76,32 +76,23 @@ class Call:
             ev.CallEnded: self._call_ended,
             ev.WindowAnalyzed: self._window_analyzed,
             ev.TranscriptReady: self._transcript_ready,
-            ev.TurnJudged: self._turn_judged,
-            ev.ReplyDelta: self._reply_delta,
-            ev.ToolExpected: self._tool_coming,
-            ev.ToolStarted: self._tool_coming,
-            ev.ToolFinished: self._tool_finished,
             ev.ReplyFinished: self._reply_finished,
             ev.SpeechSynthesized: self._speech_synthesized,
             ev.ModelFailed: self._model_failed,
-            ev.HangUpRequested: self._hang_up_requested,
-            ev.TransferRequested: self._transfer_requested,
-            ev.DigitsRequested: self._digits_requested,
-            ev.DigitsExpected: self._digits_expected,
             ev.DeadlineReached: self._deadline_reached,
         }
         self._deadlines: dict[str, Callable[[int], None]] = {
             PLAYOUT: self._pump,
             ENDPOINT: self._endpoint,
-            OVERLAP: self._overlap_deadline,
-            "turn_limit": self._turn_limit,
-            "starved": self._starved,
+            OVERLAP: self._weigh,
+            TURN_LIMIT: self._turn_limit,
+            STARVED: self._starved,
             CALLEE: self._consider_callee,
             DIGITS: self._digits_complete,
-            FILLER: self._filler,
+            FILLER: lambda at: self._out.extend(self._speaking.filler(at)),
             REPLY_END: self._reply_end,
-            "silence": self._silence,
-            "call_limit": self._call_limit,
+            SILENCE: self._silence_lasts,
+            CALL_LIMIT: self._call_limit,
         }
 
     def receive(self, at: int, event: ev.Event) -> list[do.Action]:
@@ -109,7 +100,7 @@ class Call:
         if self.ended or (self._started == isinstance(event, ev.CallStarted)):
             return []
         self._out = out = []
-        self._take[type(event)](at, event)
+        self._take.get(type(event), self._pass_on)(at, event)
         return out
 
     def span(self, first: int, last: int) -> NDArray[np.float32]:
@@ -122,12 +113,12 @@ class Call:
         self._started = True
         self.inbound = Inbound(event.inbound, WINDOW)
         self._speaking = Speaking(self.settings, event.outbound)
-        self._quiet_since = at
-        self._out.append(do.SetDeadline("call_limit", at + self.settings.max_call_us))
+        self._silence.broken(at)
+        self._out.append(do.SetDeadline(CALL_LIMIT, at + self.settings.max_call_us))
         if self._callee.waiting:
             self._out += self._callee.begin(at)
         elif not self.settings.echo:
-            self._say(at, self.settings.phrases[self._hearing.language].greeting)
+            self._say(at, Words((self.settings.phrases[self._hearing.language].greeting,)))
 
     def _call_ended(self, at: int, event: ev.CallEnded) -> None:
         self._cut_reply(at)
@@ -137,13 +128,8 @@ class Call:
         if self.settings.echo:
             self._out.append(do.HangUp("limit"))
             return
-        self._out.append(do.Observed("call_limit"))
-        self._closing = True
         self._hearing.reset()
-        self._say_goodbye(at, "limit")
-
-    def _say_goodbye(self, at: int, reason: str) -> None:
-        self._say(at, self.settings.phrases[self._hearing.language].goodbye, after="hang_up", value=reason)
+        self._say(at, self._farewell.limit(self._hearing.language))
 
     # ---- the caller's audio
 
@@ -153,13 +139,11 @@ class Call:
             self._speaking.echo(event.payload)
             self._pump(at)
         if self.settings.analyze:
-            for first, last in windows:
-                self._out.append(do.AnalyzeWindow(first, last))
-                if self._callee.waiting:
-                    self._callee.hear(first, self.span(first, last))
+            self._out += [do.AnalyzeWindow(first, last) for first, last in windows]
+            self._callee.hear(self.inbound, windows)
 
     def _window_analyzed(self, at: int, event: ev.WindowAnalyzed) -> None:
-        self._analyzed_at = at
+        self._starving.fed(at)
         self._retry.window_analyzed()
         if self.settings.echo:
             return
@@ -169,97 +153,77 @@ class Call:
                 self._out += self._hearing.look(event.first + WINDOW, at)
             elif self._hearing.speaking:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
-                self._drop_stale_draft()
+                self._out += answering.drop_stale(self._hearing, self._speaking)
         elif isinstance(change, SpeechStarted):
             self._speech_started(at, change.first)
-        elif isinstance(change, SpeechDipped):
-            if self._overlap is None:
-                self._out += self._hearing.dip(change.last, self.inbound.end)
-        else:
+        elif isinstance(change, SpeechStopped):
             self._speech_stopped(at, change.last)
+        elif self._overlap is None and not self._callee.waiting and self._hearing.monologue(at):
+            self._cut_in(at, change.last)
+        elif self._overlap is None:
+            self._out += self._hearing.dip(change.last, self.inbound.end)
         if self._callee.waiting:
             self._callee.analyzed(event.first + WINDOW, self._speech.last)
             self._consider_callee(at)
 
     def _speech_started(self, at: int, first: int) -> None:
-        if self._ignore_speech or self._closing:
+        if self._farewell.begun:
             return
-        self._out += [
-            do.Observed("speech_started"),
-            do.CancelDeadline("silence"),
-            do.SetDeadline("starved", at + _STARVED),
-        ]
+        self._out += [do.Observed("speech_started"), do.CancelDeadline(SILENCE), self._starving.watch(at)]
         if not self._hearing.open:
-            self._out.append(do.SetDeadline("turn_limit", at + self.settings.turn_limit_us))
+            self._out.append(do.SetDeadline(TURN_LIMIT, at + self.settings.turn_limit_us))
         said_at = self.inbound.said_at(first)
-        self._out += self._hearing.begin(first, said_at, at)
-        self._drop_stale_draft()
-        if self._speaking.reply is None:
-            return
+        self._out += [*self._hearing.begin(first, said_at, at), *answering.drop_stale(self._hearing, self._speaking)]
         if self._speaking.played_out(at):  # only its last mark is awaited
             self._finish_reply(at)
-        elif self._overlap is None:
-            self._overlap = Contest(said_at, at, self._speaking.left_us(at))
-            self._out.append(do.SetDeadline(OVERLAP, at + self.settings.interruption_us))
+        elif self._speaking.reply is not None and self._overlap is None:
+            self._out += self._speaking.hush(at)
+            self._overlap = Contest(self.settings, said_at, at, self._speaking.left_us(at))
+            self._out.append(self._overlap.begin())
 
     def _speech_stopped(self, at: int, last: int) -> None:
-        if self._ignore_speech:
-            self._ignore_speech = False
-            return
         if not self._hearing.speaking:
             return
-        self._quiet_since = at
-        self._out += [do.Observed("speech_stopped"), do.CancelDeadline("starved")]
+        self._silence.broken(at)
+        self._out += [do.Observed("speech_stopped"), do.CancelDeadline(STARVED)]
         self._out += self._hearing.pause(last, self.inbound.said_at(last), self.inbound.end)
         if self._overlap is not None:
             self._overlap.short = True
 
     def _starved(self, at: int) -> None:
-        if at - self._analyzed_at < _STARVED:
-            self._out.append(do.SetDeadline("starved", self._analyzed_at + _STARVED))
+        if later := self._starving.look(at):
+            self._out += later
             return
         self._out.append(do.Observed("media_starved"))
         self._speech_stopped(at, self._speech.stop().last)
 
     def _turn_limit(self, at: int) -> None:
         """A caller who never stops is answered all the same; he can interrupt again after his next pause."""
-        if not self._hearing.open or self._callee.waiting:
-            return
-        self._out.append(do.Observed("turn_limit"))
-        if self._hearing.speaking:
+        if self._hearing.open and not self._callee.waiting:
+            self._out.append(do.Observed("turn_limit"))
             self._speech_stopped(at, self._speech.last)
-            self._ignore_speech = self._speech.speaking
-        self._out += self._hearing.force()
+            self._out += self._hearing.force()
+            self._take_turn(at)
+
+    def _cut_in(self, at: int, last: int) -> None:
+        """He talks on and on: at this dip the agent takes the floor with an excuse, and answers what he has said by now."""
+        self._out.append(do.Observed("monologue"))
+        self._speech_stopped(at, last)
+        self._begin_reply(at, produced=True)
+        self._out += [*self._hearing.force(), *self._speaking.excuse()]
         self._take_turn(at)
 
     # ---- the caller's words
 
     def _transcript_ready(self, at: int, event: ev.TranscriptReady) -> None:
-        if self._closing:
+        if self._farewell.begun:
             return
         self._out += self._hearing.transcribed(event)
-        if self._overlap is not None and self._hearing.speaking:
-            self._overlap_deadline(at)
-        self._judge(at)
+        self._weigh(at)
         self._take_turn(at)
-        self._drop_stale_draft()
-        self._begin_draft(at)
-
-    def _turn_judged(self, at: int, event: ev.TurnJudged) -> None:
-        self._out += self._hearing.judged(event)
-
-    def _drop_stale_draft(self) -> None:
-        """The draft answers what the caller may have ended with; when he goes on, there is none."""
-        draft, hearing = self._speaking.draft, self._hearing
-        if draft is not None and (
-            not hearing.known or (draft.asked, draft.language) != (hearing.text, hearing.language)
-        ):
-            self._out += self._speaking.drop_draft()
-
-    def _begin_draft(self, at: int) -> None:
-        free = self._speaking.reply is None and self._overlap is None and not self._closing and not self._callee.waiting
-        if self.settings.speculate and free and self._speaking.draft is None and self._hearing.sounds_complete:
-            self._out += self._speaking.begin_draft(at, self._hearing.language, self._hearing.text)
+        self._out += answering.drop_stale(self._hearing, self._speaking)
+        if self.settings.speculate and self._overlap is None and not self._callee.waiting:
+            self._out += answering.prepare(at, self._hearing, self._speaking)
 
     def _endpoint(self, at: int) -> None:
         self._hearing.endpoint_reached()
@@ -267,121 +231,75 @@ class Call:
 
     def _take_turn(self, at: int) -> None:
         """If the caller's turn is complete and nobody else has the floor, let the agent answer."""
-        if not self._hearing.complete or self._overlap is not None or self._closing or self._callee.waiting:
+        if not self._hearing.complete or self._overlap is not None or self._farewell.begun or self._callee.waiting:
             return
-        hearing, text = self._hearing, self._hearing.text
-        self._out.append(do.CancelDeadline("turn_limit"))
-        if text:
-            self._answer(at, text, hearing.said, hearing.started_at, hearing.ended_at, hearing.endpoint_at or at)
-            return
-        hearing.reset()
-        if self._speaking.reply is None:
-            if self._speaking.unheard:
-                self._out.append(do.Observed(Overlap.FALSE.value))
-                self._say(at, *self._speaking.unheard)
-            else:
-                self._arm_silence(at)
+        self._out.append(do.CancelDeadline(TURN_LIMIT))
+        asked = self._hearing.take(at)
+        if asked.text:
+            self._answer(at, asked)
+        elif self._speaking.excused:
+            self._out += self._speaking.nothing_asked(at)
+        elif self._speaking.reply is None and self._speaking.unheard:
+            self._say(at, Words(tuple(self._speaking.unheard), fact=Overlap.FALSE.value))
+        elif self._speaking.reply is None:
+            self._out += self._silence.bear(at)
 
-    def _answer(self, at: int, text: str, said: str, started_at: int, ended_at: int, endpoint_at: int) -> None:
-        language = self._hearing.language
-        turn = do.Turn("caller", said, said, to_seconds(started_at), to_seconds(ended_at), language=language)
-        self._hearing.reset()
-        draft = self._speaking.draft
-        if draft is not None and (draft.asked, draft.language) == (text, language):
-            reply, start = self._speaking.promote(at), do.CommitReply(draft.number)
-        else:
-            reply = self._begin_reply(at, produced=True)
-            reply.asked, start = text, do.StartReply(reply.number, text, language)
-        reply.caller_end, reply.endpoint_at = ended_at, min(endpoint_at, at)
-        self._quiet_since = at
-        self._out += [do.TurnTaken(turn), do.CancelDeadline("silence"), start, *self._speaking.await_words(at)]
+    def _answer(self, at: int, asked: Asked) -> None:
+        if not self._speaking.excused and not self._speaking.prepared(asked.text, asked.language):
+            self._begin_reply(at, produced=True)
+        self._silence.broken(at)
+        self._out += [do.TurnTaken(asked.turn), do.CancelDeadline(SILENCE), *answering.start(at, asked, self._speaking)]
         self._pump(at)
 
     # ---- whom we called
 
     def _consider_callee(self, at: int) -> None:
-        """Who answered, and what is to be done about it."""
-        if not self._callee.waiting or self._closing:
-            return
-        actions, todo = self._callee.next(at, self._hearing)
+        """More is known of who answered: has the agent its first words, or a menu to answer?"""
+        actions, words = self._callee.next(at, self._hearing, self._farewell)
         self._out += actions
-        if todo is Next.GO_ON:
+        if words is not None:
+            self._say(at, words)
+        elif not self._callee.waiting:
             self._take_turn(at)
-        elif todo is not None:
-            language = self._hearing.language
-            self._out += [do.CancelDeadline(ENDPOINT), do.CancelDeadline("turn_limit")]
-            self._hearing.reset()
-            self._closing = todo is not Next.GREET
-            if todo is Next.GREET:
-                self._say(at, self.settings.phrases[language].greeting)
-            elif todo is Next.LEAVE_MESSAGE:
-                self._hearing.language = self.settings.languages[0]
-                self._say(at, *self._callee.message, after="hang_up", value="agent")
-            else:
-                self._out.append(do.HangUp("agent"))
 
     # ---- the caller's keys
 
     def _digit_received(self, at: int, event: ev.DigitReceived) -> None:
         if self._callee.waiting:  # a machine's own, or a key pressed by the ear
             return
-        self._quiet_since = at
+        self._silence.broken(at)
         reply = self._speaking.reply
-        if reply is not None and reply.after == "" and not self._closing:
+        if reply is not None and reply.after == "" and not self._farewell.begun:
             self._cut_reply(at)
-        self._out += [do.CancelDeadline("silence"), do.Observed("digit")]
+        self._out += [do.CancelDeadline(SILENCE), do.Observed("digit")]
         if self._keypad.press(event.digit):
             self._digits_complete(at)
         else:
             self._out.append(do.SetDeadline(DIGITS, at + self._keypad.pause_us))
 
     def _digits_complete(self, at: int) -> None:
-        digits = self._keypad.take()
+        keys = self._keypad.take()
         self._out.append(do.CancelDeadline(DIGITS))
-        if digits and not self._closing and not self.settings.echo:
-            self._answer(at, f"[keypad] {digits}", f"[keypad] {digits}", at, at, at)
+        if keys and not self._farewell.begun and not self.settings.echo:
+            self._hearing.reset()
+            self._answer(at, Asked.keyed(at, keys, self._hearing.language))
 
     # ---- overlap
 
-    def _overlap_deadline(self, at: int) -> None:
-        """He is still speaking, or his words so far are known: is it an interruption?"""
+    def _weigh(self, at: int) -> None:
+        """More is known of speech over the agent: what does it mean?"""
         overlap = self._overlap
-        if overlap is None or overlap.short or at < overlap.noticed_at + self.settings.interruption_us:
-            return
-        sure_at = overlap.noticed_at + self.settings.interruption_sure_us
-        if self.inbound.end - self._speech.last > _RECENT + WINDOW:
-            overlap.short = True  # he fell silent meanwhile: all his words will decide
-        elif at >= sure_at or interrupts(self._hearing.partial, self._hearing.agreed, overlap.agent_left_us):
-            self._interrupt(at)
-        else:
-            self._out.append(do.SetDeadline(OVERLAP, sure_at))
-
-    def _judge(self, at: int) -> None:
-        """The words of a short overlap are known."""
-        overlap = self._overlap
-        if overlap is None or not overlap.short or not self._hearing.known or self._hearing.speaking:
-            return
-        kind = outcome(self._hearing.text, overlap.agent_left_us, self._hearing.agreed)
+        kind = overlap.verdict(at, self._hearing, self.inbound.end - self._speech.last) if overlap is not None else None
         if kind is Overlap.INTERRUPTION:
-            self._interrupt(at)
-        else:
-            self._out += [do.Observed(kind.value), do.CancelDeadline(ENDPOINT), do.CancelDeadline("turn_limit")]
+            self._out += overlap.won(at) if self._speaking.audible else []
+            self._cut_reply(at)
+        elif kind is not None:
+            self._out += [do.Observed(kind.value), do.CancelDeadline(ENDPOINT), do.CancelDeadline(TURN_LIMIT)]
             self._hearing.reset()
             self._overlap = None
             self._pump(at)
-            if self._speaking.reply is None:
-                self._arm_silence(at)
-
-    def _interrupt(self, at: int) -> None:
-        """The caller has the floor."""
-        overlap, reply = self._overlap, self._speaking.reply
-        self._overlap = None
-        if reply is None:
-            return
-        if reply.ear_at is not None:
-            since = overlap.said_at if overlap is not None else at
-            self._out.append(do.Observed(Overlap.INTERRUPTION.value, to_seconds(at - since)))
-        self._cut_reply(at)
+        elif overlap is not None:
+            self._out += overlap.undecided(at)
 
     def _cut_reply(self, at: int) -> None:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""
@@ -400,45 +318,27 @@ class Call:
 
     def _begin_reply(self, at: int, *, produced: bool) -> Reply:
         self._cut_reply(at)
-        self._out.append(do.CancelDeadline("silence"))
+        self._out.append(do.CancelDeadline(SILENCE))
         return self._speaking.begin(at, self._hearing.language, produced=produced)
 
-    def _say(self, at: int, *texts: str, after: str = "", value: str = "") -> None:
+    def _say(self, at: int, words: Words) -> None:
         """Speak words that are the call's own, or left over from a reply that was cut."""
+        self._out += [do.Observed(words.fact)] if words.fact else []
         reply = self._begin_reply(at, produced=False)
-        reply.after, reply.after_value = after, value
-        for text in texts:
+        reply.after, reply.after_value = words.after, words.value
+        for text in words.texts:
             reply.say(text)
         self._out += reply.requests()
 
-    def _reply_delta(self, at: int, event: ev.ReplyDelta) -> None:
-        self._out += self._speaking.delta(at, event)
-
-    def _tool_coming(self, at: int, event: ev.ToolExpected | ev.ToolStarted) -> None:
-        self._out += self._speaking.tool_coming(at, event)
-
-    def _tool_finished(self, at: int, event: ev.ToolFinished) -> None:
-        if event.failed:
-            self._out.append(do.Observed("tool_failed"))
-
-    def _filler(self, at: int) -> None:
-        self._out += self._speaking.filler(at)
-
     def _reply_finished(self, at: int, event: ev.ReplyFinished) -> None:
         reply = self._speaking.live(event.reply)
-        if reply is None:
-            return
-        reply.finish()
-        if self._speaking.is_draft(event.reply):
-            self._out += self._speaking.drop_draft() if reply.empty and not reply.after else reply.requests()
-        elif reply.empty and not reply.after:
-            again = self._retry.reply(reply)
-            if again is None:
-                self._give_up(at)
-            else:
-                self._out += again
-        else:
+        again = self._retry.finished(reply, self._speaking) if reply is not None else None
+        if again:
+            self._out += again
+        elif again is not None:
             self._pump(at)
+        elif reply is not None:
+            self._give_up(at, "agent")
 
     def _speech_synthesized(self, at: int, event: ev.SpeechSynthesized) -> None:
         if self._speaking.live(event.reply):
@@ -466,51 +366,21 @@ class Call:
         self._overlap = None
         self._out.append(do.CancelDeadline(OVERLAP))
         self._out += self._speaking.finish(at)
-        if reply.after == "hang_up":
-            self._out.append(do.HangUp(reply.after_value))
-        elif reply.after == "transfer":
-            self._out.append(do.Transfer(reply.after_value))
+        if last := self._farewell.after(reply):
+            self._out.append(last)
+            return
+        if reply.produced or reply.number == 0:
+            self._silence.broken(at)
+        if self._hearing.open:
+            self._take_turn(at)
         else:
-            if reply.produced or reply.number == 0:
-                self._quiet_since = at
-            if self._hearing.open:
-                self._take_turn(at)
-            else:
-                self._arm_silence(at)
-
-    # ---- what the agent asks of the call
-
-    def _hang_up_requested(self, at: int, event: ev.HangUpRequested) -> None:
-        if reply := self._speaking.live(event.reply):
-            reply.after, reply.after_value = "hang_up", "agent"
-
-    def _transfer_requested(self, at: int, event: ev.TransferRequested) -> None:
-        if reply := self._speaking.live(event.reply):
-            reply.after, reply.after_value = "transfer", event.number
-
-    def _digits_requested(self, at: int, event: ev.DigitsRequested) -> None:
-        if self._speaking.live(event.reply) and not self._speaking.is_draft(event.reply):
-            self._out.append(do.SendDigits(event.digits))
-
-    def _digits_expected(self, at: int, event: ev.DigitsExpected) -> None:
-        if self._speaking.live(event.reply) and not self._speaking.is_draft(event.reply):
-            self._keypad.expect(event.length)
+            self._out += self._silence.bear(at)
 
     # ---- silence
 
-    def _arm_silence(self, at: int) -> None:
-        settings = self.settings
-        hang_up_at = max(at, self._quiet_since + settings.silence_hangup_us)
-        self._out.append(do.SetDeadline("silence", min(at + settings.silence_prompt_us, hang_up_at)))
-
-    def _silence(self, at: int) -> None:
-        if self._speaking.reply is not None or self._hearing.open or self._closing:
-            return
-        if at - self._quiet_since >= self.settings.silence_hangup_us - 1 * MS:
-            self._say_goodbye(at, "silence")
-        else:
-            self._out.append(do.Observed("silence_prompt"))
-            self._say(at, self.settings.phrases[self._hearing.language].prompt)
+    def _silence_lasts(self, at: int) -> None:
+        if self._speaking.reply is None and not self._hearing.open and not self._farewell.begun:
+            self._say(at, self._silence.words(at, self._hearing.language))
 
     # ---- failure
 
@@ -519,33 +389,22 @@ class Call:
         again = self._retry.after(event, self._hearing, self._speaking)
         if again is not None:
             self._out += again
-        elif event.port == "stt" and self._callee.waiting:
-            pass  # then it is decided without words
-        elif event.port == "transfer":
-            self._closing = True
-            self._say(at, self.settings.phrases[self._hearing.language].apology, after="hang_up", value="failed")
-        elif event.port == "tts" and self._closing:  # not even the apology can be spoken
+        elif event.port != "stt" or not self._callee.waiting:  # who answered is decided without words if need be
+            self._give_up(at, event.port)
+
+    def _give_up(self, at: int, port: str) -> None:
+        last = self._farewell.because(port, self._hearing.language, person=not self._callee.is_machine)
+        if isinstance(last, Words):
+            self._hearing.reset()
+            self._say(at, last)
+        elif last is not None:
             self._cut_reply(at)
-            self._leave()
-        else:
-            self._give_up(at)
+            self._out.append(last)
 
-    def _give_up(self, at: int) -> None:
-        """A model is beyond help: say so, then hand the caller to a person or say goodbye. Never silence."""
-        if self._closing:
-            return
-        self._closing = True
-        self._hearing.reset()
-        number = self.settings.transfer_number
-        self._out.append(do.Observed("apology"))
-        apology = self.settings.phrases[self._hearing.language].apology
-        self._say(at, apology, after="transfer" if number else "hang_up", value=number or "failed")
+    # ---- what concerns one side only, and time
 
-    def _leave(self) -> None:
-        number = "" if self._callee.is_machine else self.settings.transfer_number
-        self._out.append(do.Transfer(number) if number else do.HangUp("failed"))
-
-    # ---- time
+    def _pass_on(self, at: int, event: ev.Event) -> None:
+        self._out += one_sided.take(at, event, self._hearing, self._speaking, self._keypad)
 
     def _deadline_reached(self, at: int, event: ev.DeadlineReached) -> None:
         self._deadlines[event.name](at)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, f
 
 from server import phrases
 from server.examples.clinic import texts
-from server.reference import Secret, Text, shaped
+from server.reference import Secret, Sound, Text, shaped
 
 Language = Annotated[str, shaped(r"[a-z]{2}", "a language is two letters of ISO 639-1, such as en")]
 HttpUrl = Annotated[str, shaped(r"https?://[^\s/]+\S*", "an address begins with http:// or https://")]
@@ -91,8 +91,11 @@ class AgentConfig(Section):
 
     `kind`: "llm", or "echo", a line test in which the caller hears himself; `analyze`: run voice activity in an echo
     call too. `numbers`: called numbers it answers (none: all that no other agent answers). `tools`: names of Allô's
-    own, or "module:function". `instructions`: the text, or "file:prompt.txt", for all languages or by language. `greeting` ... `fillers`: what the call says without
-    asking the agent. `filler_ms`: silence after the caller's last word before a filler, once a tool was called. `keypad`: tools to
+    own, or "module:function". `instructions`: the text, or "file:prompt.txt", for all languages or by language. `greeting` ... `openers`: what the call says without
+    asking the agent. `opener_ms`: silence after the caller's last word before one of the openers begins a reply whose words are not
+    there yet (no openers: none does); `filler_ms`: ... before a filler, once a tool was called. `cut_in`: said to a caller
+    who leaves no pause for an answer. `hold_music`: heard while a tool takes long, a sound file of which 12 s are used, "soft" (our own)
+    or "none". `keypad`: tools to
     ask the caller for keys and to press some. `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
@@ -109,12 +112,16 @@ class AgentConfig(Section):
     goodbye: Annotated[dict[Language, str], _over(phrases.GOODBYE)] = {}
     apology: Annotated[dict[Language, str], _over(phrases.APOLOGY)] = {}
     fillers: Annotated[dict[Language, list[str]], _over(phrases.FILLERS)] = {}
+    openers: Annotated[dict[Language, list[str]], _over(phrases.OPENERS)] = {}
+    cut_in: Annotated[dict[Language, str], _over(phrases.CUT_IN)] = {}
+    hold_music: Sound = "soft"
     voices: dict[Language, TtsSettings] = {}
     tools: list[Tool] = []
     http_tools: list[HttpTool] = []
     mcp_servers: list[McpServer] = []
     tool_timeout_s: Seconds = 8.0
-    filler_ms: Milliseconds = 900
+    opener_ms: Milliseconds = 400
+    filler_ms: Milliseconds = 1_500
     transfer_number: str = ""
     keypad: bool = False
     hot_words: list[str] = []

@@ -30,7 +30,7 @@ from pipelines.turns.policy import CallSettings
 from pipelines.units import SECOND
 from server.observe.listen import write_wav
 from server.observe.timeline import write_picture
-from server.replay_progress import ReplayProgress
+from server.progress import ReplayProgress
 
 SAME, DIFFERS, UNREADABLE = 0, 1, 2
 

@@ -208,7 +208,8 @@ class TurnSettings(Section):
     far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_sure_ms`, `endpoint_max_ms`): silence that ends a
     turn (that is a question or a known answer; that goes on by its words or its sound); `speculate`: prepare an answer before
     that, which is dropped when the caller goes on; `interruption_ms` (`interruption_sure_ms`): speech over the agent that
-    interrupts, if it is no backchannel (whatever it is)."""
+    interrupts, if it is no backchannel (whatever it is); `monologue_s` (`turn_limit_s`): speech without a pause for an answer
+    after which the agent cuts in at a dip (dip or not)."""
 
     vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
     vad_stop: float = Field(_POLICY.speech_off, gt=0, lt=1)
@@ -220,6 +221,7 @@ class TurnSettings(Section):
     speculate: bool = _POLICY.speculate
     interruption_ms: Milliseconds = _POLICY.interruption_us // MS
     interruption_sure_ms: Milliseconds = _POLICY.interruption_sure_us // MS
+    monologue_s: int = Field(_POLICY.monologue_us // SECOND, ge=1)
     turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
     lead_ms: int = Field(_POLICY.lead_us // MS, ge=40, le=200)
 

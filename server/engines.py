@@ -5,11 +5,13 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipelines.frames import TELEPHONE
 from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, TurnDetector, VoiceActivity
 from pipelines.models.store import Store
 from pipelines.turns.sentences import Chunker
 from server.agent_config import VoiceSettings
 from server.config import AgentConfig, Config, SttSettings
+from server.inference.hold import hold_music
 from server.inference.listen import VoiceWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
@@ -83,6 +85,8 @@ class Engines:
                 }
                 shared[key] = SpeakWorker(voices, fallback, cache_dir=cache_dir(), observe=observe)
             self._speakers[agent.name] = shared[key]
+            if agent.hold_music != "none":
+                await asyncio.to_thread(hold_music, agent.hold_music, TELEPHONE)
             progress(f"phrases of {agent.name}")
             await self.warm(agent, recurring(agent))
 
@@ -105,8 +109,8 @@ def recurring(agent: AgentConfig) -> list[tuple[str, str]]:
     texts = []
     for language in agent.languages:
         phrases = phrases_of(agent, language)
-        said = (phrases.greeting, phrases.prompt, phrases.goodbye, phrases.apology, *phrases.fillers)
-        texts += [(text, language) for text in said]
+        said = (phrases.greeting, phrases.prompt, phrases.goodbye, phrases.apology, phrases.cut_in)
+        texts += [(text, language) for text in (*said, *phrases.fillers, *phrases.openers)]
         texts += chunked(phrases.goodbye, language)  # the agent says goodbye in a reply of its own
     return texts
 

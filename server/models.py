@@ -1,5 +1,6 @@
 """The shared models, as one call sees them."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from pipelines import events as ev
 from pipelines.frames import AudioFormat
 from server.config import AgentConfig
 from server.engines import Engines
+from server.inference.hold import hold_music
 
 Deliver = Callable[[ev.Event], None]
 
@@ -26,6 +28,7 @@ class CallModels:
         self._speaker = engines.speaker(agent)
         self._outbound, self._languages = outbound, tuple(languages)
         self._hot_words = ", ".join(agent.hot_words)
+        self._hold_music = agent.hold_music
         self._deliver = deliver
 
     def analyze(self, first: int, audio: NDArray[np.float32]) -> None:
@@ -41,6 +44,10 @@ class CallModels:
             self._judge.submit(action, audio, self._deliver, self)
 
     def synthesize(self, action: do.Synthesize) -> None:
+        if action.text == do.HOLD_MUSIC:
+            music = ev.SpeechSynthesized(action.reply, action.chunk, hold_music(self._hold_music, self._outbound))
+            asyncio.get_running_loop().call_soon(self._deliver, music)
+            return
         self._speaker.submit(action, self._outbound, self._deliver, self)
 
     def cancel_reply(self, reply: int) -> None:

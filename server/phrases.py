@@ -16,9 +16,17 @@ APOLOGY = {
     "en": "I am sorry, something is not working here.",
     "fr": "Je suis désolée, quelque chose ne fonctionne pas ici.",
 }
+CUT_IN = {
+    "en": "Sorry to interrupt you there.",
+    "fr": "Excusez-moi de vous interrompre.",
+}
 FILLERS = {
     "en": ["One moment, please.", "Let me look.", "I am still looking."],
     "fr": ["Un instant, je vous prie.", "Je regarde.", "Je cherche encore."],
+}
+OPENERS = {
+    "en": ["Let's see.", "Okay.", "Right."],
+    "fr": ["Alors.", "D'accord.", "Bien."],
 }
 
 EXAMPLE_GREETING = {

@@ -1,43 +1,39 @@
-"""The model store's progress, for people: a bar for each file on a terminal, a line at its beginning and end
-elsewhere."""
+"""How far a long command is, for people, on standard error: bars on a terminal, a line for each step elsewhere."""
 
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
+    SpinnerColumn,
     TaskID,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 
 from pipelines.models.store import Step
+from pipelines.units import SECOND
 
 _WORDS = {"fetch": "fetching", "check": "checking", "wait": "waiting for another process that fetches"}
 
 
-class ModelProgress:
-    """A callback for `Store.path`, `.pull` and `.verify`; use as a context manager, so that the bars are put away."""
+class _Shown:
+    """Use as a context manager, so that the bars are put away before anything else is printed."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        """`console`: standard error when not given."""
+    def __init__(self, console: Console | None, *columns: ProgressColumn, transient: bool) -> None:
+        """`console`: standard error when not given. `transient`: nothing is left of the bars."""
         self._console = console or Console(stderr=True)
         self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
+            *columns, console=self._console, transient=transient, disable=not self._console.is_terminal
         )
-        self._tasks: dict[tuple[str, str, str], TaskID] = {}
-        self._finished: set[tuple[str, str, str]] = set()
 
-    def __enter__(self) -> "ModelProgress":
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 
@@ -45,6 +41,21 @@ class ModelProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+
+    def _say(self, line: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class ModelProgress(_Shown):
+    """The model store's: a bar for each file, or a line at its beginning and end. A callback for `Store.path`, `.pull`
+    and `.verify`."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        super().__init__(console, TextColumn("{task.description}"), *columns, transient=False)
+        self._tasks: dict[tuple[str, str, str], TaskID] = {}
+        self._finished: set[tuple[str, str, str]] = set()
 
     def __call__(self, step: Step) -> None:
         key = (step.model, step.file, step.doing)
@@ -59,6 +70,27 @@ class ModelProgress:
             self._finished.add(key)
             self._say(f"{what}: done")
 
-    def _say(self, line: str) -> None:
-        if not self._console.is_terminal:
-            self._console.print(line, highlight=False, soft_wrap=True)
+
+class ReplayProgress(_Shown):
+    """Of `allo replay --models`: one bar, for what is loaded and then for the call."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        super().__init__(console, *columns, transient=True)
+        self._task = self._bars.add_task("", total=None)
+
+    def loading(self, what: str) -> None:
+        """`what` is being loaded."""
+        self._begin(f"loading {what}", None)
+
+    def running(self, us: int) -> None:
+        """A caller's `us` microseconds are about to be put through."""
+        self._begin(f"replaying {us / SECOND:.1f} s", us)
+
+    def reached(self, at: int) -> None:
+        """The run has come to call time `at`, microseconds; it may go past the caller's last word."""
+        self._bars.update(self._task, completed=at)
+
+    def _begin(self, what: str, total: int | None) -> None:
+        self._bars.update(self._task, description=what, total=total)
+        self._say(what)

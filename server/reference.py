@@ -56,6 +56,16 @@ def shaped(pattern: str, rule: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _sound(value: str, info: ValidationInfo) -> str:
+    if value in ("soft", "none"):
+        return value
+    path = _located(Path(value), info)
+    if not path.is_file():
+        raise ValueError(f'{path} is no file. Write the path of a sound file, or "soft", or "none".')
+    return str(path)
+
+
+Sound = Annotated[str, AfterValidator(_sound)]
 FilePath = Annotated[Path, AfterValidator(_located)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Text = Annotated[str, AfterValidator(_text)]

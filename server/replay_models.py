@@ -19,6 +19,7 @@ from server.agents import Agents
 from server.cli_replay import ReplayModels
 from server.config import AgentConfig, Config, load
 from server.engines import cache_dir, load_denoiser, load_stt, load_vad, load_voice, recurring
+from server.inference.hold import hold_music
 from server.inference.phrase_cache import PhraseCache, phrase_key
 from server.inference.voicing import Pcm, finished_pieces, wire_audio
 from server.observe import log
@@ -59,6 +60,9 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
         phrases[text, language] = wire_audio(pcm, voice.sample_rate, meta.outbound)
 
     def speak(action: do.Synthesize) -> Iterator[bytes]:
+        if action.text == do.HOLD_MUSIC:
+            yield hold_music(agent.hold_music, meta.outbound)
+            return
         voice = voices.get(action.language)
         if voice is None:
             raise ConfigError(f"no voice speaks {action.language}: choose a configuration whose agent does")

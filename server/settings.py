@@ -17,6 +17,8 @@ def phrases_of(agent: AgentConfig, language: str) -> Phrases:
         goodbye=agent.goodbye[language],
         apology=agent.apology[language],
         fillers=tuple(agent.fillers[language]),
+        openers=tuple(agent.openers.get(language, ())),
+        cut_in=agent.cut_in.get(language, ""),
     )
 
 
@@ -50,9 +52,12 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         endpoint_unsure_us=turns.endpoint_max_ms * MS,
         interruption_us=turns.interruption_ms * MS,
         interruption_sure_us=turns.interruption_sure_ms * MS,
+        monologue_us=turns.monologue_s * SECOND,
         turn_limit_us=turns.turn_limit_s * SECOND,
         lead_us=turns.lead_ms * MS,
+        opener_after_us=agent.opener_ms * MS,
         filler_after_us=agent.filler_ms * MS,
+        hold_music=agent.hold_music != "none",
         silence_prompt_us=int(agent.silence_prompt_s * SECOND),
         silence_hangup_us=int(agent.silence_hangup_s * SECOND),
         max_call_us=int(agent.max_call_s * SECOND),

@@ -187,10 +187,16 @@ class Playout:
 
     def clear(self, at: int) -> None:
         """Take back everything the ear has not played: ask `heard_chunks` before. Marks still out become void."""
+        self.cut_short(at)
+        self._chunks.clear()
+
+    def cut_short(self, at: int) -> None:
+        """Take back what is left of the last chunk, all before it having been played, and keep the ledger: it counts as heard."""
         self._pending.clear()
         self._offset = 0
         self._marks.clear()
-        self._chunks.clear()
+        if self._chunks:
+            self._chunks[-1].queued = self._chunks[-1].sent
         self.queued = self.sent
         self._run_origin, self._run_start = at, self.sent
         self._marked = self._mark_position = self.sent

@@ -3,6 +3,16 @@
 import re
 from enum import Enum
 
+from pipelines.actions import Action, Observed, SetDeadline
+from pipelines.turns.hearing import Hearing
+from pipelines.turns.policy import CallSettings
+from pipelines.units import ms_to_samples, to_seconds
+
+OVERLAP = "overlap"
+"""Name of the deadline: it is time to decide."""
+
+_RECENT = ms_to_samples(128)  # speech this close to the last audio is still going on: a window is not analyzed yet
+
 # Sounds that keep the other talking, in both languages (Yngve 1970, "On getting a word in edgewise").
 _BACKCHANNELS = {
     "ah", "aha", "alright", "bien", "bon", "d'accord", "hein", "hm", "hmm", "hum", "i see", "mh", "mhm", "mm", "mmm", "mm-hmm",
@@ -26,24 +36,50 @@ _LONG_STOPS = tuple(
 _WORD = re.compile(r"[\w'’-]+")
 
 
-class Contest:
-    """Speech over the agent while it is undecided what it means. `said_at`: call time at which it began; `noticed_at`: when voice
-    activity fired; `agent_left_us`: how much the agent had still to say then; `short`: it stopped before it was an interruption by
-    length alone, so all its words decide."""
-
-    __slots__ = ("agent_left_us", "noticed_at", "said_at", "short")
-
-    def __init__(self, said_at: int, noticed_at: int, agent_left_us: int) -> None:
-        self.said_at, self.noticed_at, self.agent_left_us = said_at, noticed_at, agent_left_us
-        self.short = False
-
-
 class Overlap(Enum):
     """The three outcomes of speech over the agent."""
 
     INTERRUPTION = "barge_in"
     BACKCHANNEL = "backchannel"
     FALSE = "false_interruption"
+
+
+class Contest:
+    """Speech over the agent while it is undecided what it means. Times are call time in microseconds."""
+
+    def __init__(self, settings: CallSettings, said_at: int, noticed_at: int, agent_left_us: int) -> None:
+        """`said_at`: when it began; `noticed_at`: when voice activity fired; `agent_left_us`: how much the agent had still to say then."""
+        self._said_at = said_at
+        self.short = False
+        """It stopped before it was an interruption by length alone, so all its words decide."""
+        self._agent_left_us = agent_left_us
+        self._look_at = noticed_at + settings.interruption_us
+        self._sure_at = noticed_at + settings.interruption_sure_us
+
+    def verdict(self, at: int, hearing: Hearing, silence: int) -> Overlap | None:
+        """What it is, by what is known now; None while that is undecided. `silence`: samples since the last speech that was heard."""
+        if self.short:
+            known = hearing.known and not hearing.speaking
+            return outcome(hearing.text, self._agent_left_us, hearing.agreed) if known else None
+        if at < self._look_at:
+            return None
+        if silence > _RECENT:
+            self.short = True  # he fell silent meanwhile: all his words will decide
+            return None
+        sure = at >= self._sure_at or interrupts(hearing.partial, hearing.agreed, self._agent_left_us)
+        return Overlap.INTERRUPTION if sure else None
+
+    def begin(self) -> Action:
+        """When it is first to be decided."""
+        return SetDeadline(OVERLAP, self._look_at)
+
+    def undecided(self, at: int) -> list[Action]:
+        """When it is decided at the latest, unless all his words do it."""
+        return [] if self.short or at < self._look_at else [SetDeadline(OVERLAP, self._sure_at)]
+
+    def won(self, at: int) -> list[Action]:
+        """It was an interruption: how long it took the agent to yield."""
+        return [Observed(Overlap.INTERRUPTION.value, to_seconds(at - self._said_at))]
 
 
 def interrupts(heard: str, agreed: int, agent_left_us: int) -> bool:

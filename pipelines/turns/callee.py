@@ -15,13 +15,12 @@ Looked at with every analysed window, and at a deadline should none come.
 
 from enum import Enum
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipelines.actions import Action, CancelDeadline, Observed, SetDeadline, Turn, TurnTaken
+from pipelines.actions import Action, CancelDeadline, HangUp, Observed, SetDeadline, Turn, TurnTaken
 from pipelines.audio.beep import BeepDetector
-from pipelines.turns.answering import Answered, Heard, who_answered
-from pipelines.turns.hearing import Hearing
+from pipelines.audio.inbound import Inbound
+from pipelines.turns.farewell import Farewell, Words
+from pipelines.turns.hearing import ENDPOINT, TURN_LIMIT, Hearing
+from pipelines.turns.pickup import Answered, Heard, who_answered
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.sentences import Chunker
 from pipelines.units import ms_to_samples, samples_to_us, to_seconds, us_to_samples
@@ -62,10 +61,11 @@ class Callee:
         self._answered_at = at
         return [SetDeadline(CALLEE, at + self._settings.answer_limit_us)]
 
-    def hear(self, first: int, audio: NDArray[np.float32]) -> None:
-        """His audio from media sample `first` on."""
-        if beep := self._beeps.hear(first, audio):
-            self._beep = beep.last
+    def hear(self, inbound: Inbound, windows: list[tuple[int, int]]) -> None:
+        """More of his audio is there: these spans of media samples."""
+        for first, last in windows if self.waiting else []:
+            if beep := self._beeps.hear(first, inbound.span(first, last)):
+                self._beep = beep.last
 
     def analyzed(self, end: int, spoke: int) -> None:
         """Voice activity is known up to media sample `end`; his last word so far ended at `spoke`."""
@@ -81,35 +81,51 @@ class Callee:
 
     @property
     def is_machine(self) -> bool:
+        """Whether it is known to be one: it is handed to nobody."""
         return self._who is Answered.MACHINE
 
     @property
-    def message(self) -> list[str]:
+    def _message(self) -> tuple[str, ...]:
         """What is left on it, in pieces that can be spoken."""
         chunker = Chunker(self._settings.languages[0])
         text = self._settings.message
-        return [*chunker.push(text), *chunker.finish()] or [text]
+        return (*chunker.push(text), *chunker.finish()) or (text,)
 
-    def next(self, at: int, hearing: Hearing) -> tuple[list[Action], Next | None]:
-        """By what was heard since he picked up, what to do; None to wait on. His words are a turn of the call's then."""
+    def next(self, at: int, hearing: Hearing, farewell: Farewell) -> tuple[list[Action], Words | None]:
+        """By what was heard since he picked up, what to do and what to say; while the agent is to wait on, `waiting` stays. His words are a turn
+        of the call's then; a menu's are left to be answered."""
+        if farewell.begun or not self.waiting:
+            return [], None
         heard = self._heard(at, hearing)
+        actions = self._decide(heard)
+        todo = self._todo(heard, at)
+        if todo is None:
+            return actions, None
+        self.waiting = False
+        actions.append(CancelDeadline(CALLEE))
+        if todo is Next.GO_ON:
+            return actions, None
+        if hearing.said:
+            start, end = to_seconds(hearing.started_at), to_seconds(at if hearing.speaking else hearing.ended_at)
+            actions.append(TurnTaken(Turn("caller", hearing.said, hearing.said, start, end, language=hearing.language)))
+        actions += [CancelDeadline(ENDPOINT), CancelDeadline(TURN_LIMIT)]
+        hearing.reset()
+        if todo is Next.GREET:
+            return actions, Words((self._settings.phrases[hearing.language].greeting,))
+        farewell.begun = True
+        if todo is Next.HANG_UP:
+            return [*actions, HangUp("agent")], None
+        hearing.language = self._settings.languages[0]
+        return actions, Words(self._message, "hang_up", "agent")
+
+    def _decide(self, heard: Heard) -> list[Action]:
         who = who_answered(heard, self._settings)
         if self._who is Answered.MACHINE and who is not Answered.IVR:
             who = self._who  # once he has spoken that long, only the naming of keys makes it something else
-        actions: list[Action] = []
-        if who is not self._who and who is not None:
-            self._who = who
-            actions = [Observed(f"answered_{who.value}"), SetDeadline(CALLEE, self._give_up_at)]
-        todo = self._todo(heard, at)
-        if todo is not None:
-            self.waiting = False
-            actions.append(CancelDeadline(CALLEE))
-            if hearing.said and todo is not Next.GO_ON:
-                start, end = to_seconds(hearing.started_at), to_seconds(at if hearing.speaking else hearing.ended_at)
-                actions.append(
-                    TurnTaken(Turn("caller", hearing.said, hearing.said, start, end, language=hearing.language))
-                )
-        return actions, todo
+        if who is self._who or who is None:
+            return []
+        self._who = who
+        return [Observed(f"answered_{who.value}"), SetDeadline(CALLEE, self._give_up_at)]
 
     def _todo(self, heard: Heard, at: int) -> Next | None:
         settings = self._settings

@@ -7,12 +7,15 @@ Only speech longer than `segment_us` is cut, at its quietest window.
 
 from pipelines.actions import Action, CancelDeadline, CaptionUpdated, JudgeTurn, SetDeadline, Transcribe
 from pipelines.events import TranscriptReady, TurnJudged
+from pipelines.turns.asked import Asked
 from pipelines.turns.endpointing import silence_wanted
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.transcript import Agreement
 from pipelines.units import ms_to_samples, us_to_samples
 
-ENDPOINT = "endpoint"
+ENDPOINT, TURN_LIMIT = "endpoint", "turn_limit"
+"""Names of deadlines: the silence that ends the turn has passed; the turn has lasted as long as one may."""
+
 _TAIL = ms_to_samples(128)  # of the pause, given to the recogniser with the words
 _QUIET = ms_to_samples(3_000)  # the end of an overlong segment in which its quietest window is looked for
 _JUDGED = ms_to_samples(8_000)  # the end of a turn by which its sound is judged
@@ -170,7 +173,8 @@ class Hearing:
         if segment is None:
             return []
         segment.text = event.text.strip()
-        if segment.text and event.language in self._settings.languages:
+        believed = event.language in self._settings.languages and event.p_language >= self._settings.p_language
+        if segment.text and believed:
             self.language, self._language_known = event.language, True
         return self._settle()
 
@@ -245,6 +249,12 @@ class Hearing:
 
     # ---- the end of the turn
 
+    def monologue(self, at: int) -> bool:
+        """Whether he has talked for so long, in words, that he may be cut in on; once a turn."""
+        settings = self._settings
+        long = self.speaking and at - self.started_at >= settings.monologue_us and not self._forced
+        return long and bool(self.partial or self.said) and bool(settings.phrases[self.language].cut_in)
+
     def endpoint_reached(self) -> None:
         """The silence that was wanted has passed."""
         self._passed = self.endpoint_at is not None
@@ -257,6 +267,13 @@ class Hearing:
         self.endpoint_at = self.ended_at
         self._passed = True
         return [CancelDeadline(ENDPOINT)]
+
+    def take(self, at: int) -> Asked:
+        """The turn is taken (`text` is empty if it was no turn): what was asked, and nothing of it is kept."""
+        endpoint_at = self.endpoint_at or at
+        asked = Asked(self.text, self.said, self.language, self.started_at, self.ended_at, endpoint_at)
+        self.reset()
+        return asked
 
     @property
     def complete(self) -> bool:

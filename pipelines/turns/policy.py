@@ -13,6 +13,20 @@ class Phrases(msgspec.Struct, frozen=True):
     goodbye: str
     apology: str
     fillers: tuple[str, ...]
+    cut_in: str = ""
+    """Said to a caller who does not stop talking; "" lets him talk until `turn_limit_us`."""
+    openers: tuple[str, ...] = ()
+    """What a reply may begin with while its words are not there yet, as people do: the first after a question ("Let's see."), the
+    others by turns after anything else ("Okay."). None: silence instead."""
+
+    def opener(self, asked: str, turn: int) -> str:
+        """The opener of an answer to `asked`, the `turn`-th of the call."""
+        first, *others = self.openers
+        return first if asked.endswith("?") or not others else others[turn % len(others)]
+
+    def is_aside(self, text: str) -> bool:
+        """Whether it says nothing: an opener or a filler, heard but never remembered."""
+        return text in self.openers or text in self.fillers
 
 
 class CallSettings(msgspec.Struct, frozen=True):
@@ -39,8 +53,12 @@ class CallSettings(msgspec.Struct, frozen=True):
     partial_every_us: int = 600 * MS
     segment_us: int = 14 * SECOND
     """Longest stretch given to the recogniser at once."""
+    monologue_us: int = 25 * SECOND
+    """A caller who leaves no pause for an answer is cut in on at his first dip after this long."""
+    p_language: float = 0.8
+    """Probability from which a detected language is believed: below it the call goes on in the one it was in."""
     turn_limit_us: int = 40 * SECOND
-    """A caller who never stops is answered after this long."""
+    """A caller who never stops, not even for a dip, is answered after this long."""
 
     # taking turns
     speculate: bool = True
@@ -69,11 +87,16 @@ class CallSettings(msgspec.Struct, frozen=True):
     mark_grace_us: int = 500 * MS
     """How long after the ear should have played everything its last mark is waited for."""
     chunks_ahead: int = 2
-    filler_after_us: int = 900 * MS
+    opener_after_us: int = 400 * MS
+    """From the caller's last word to an opener, if the turn was taken by then and nothing else is ready to be said."""
+    filler_after_us: int = 1_500 * MS
     """From the caller's last word to a filler, once a tool has been called and nothing is being said; a reply without a tool has
     `filler_slow_us` from its start."""
     filler_slow_us: int = 2_000 * MS
     filler_again_us: int = 4_000 * MS
+
+    hold_music: bool = False
+    """Play music after the second filler and each one that follows."""
 
     # calling out
     outbound: bool = False

@@ -1,7 +1,9 @@
 """The agent's turn in production: text comes in, chunks go to synthesis a few ahead of the ear, audio comes back in any order
 and leaves in the right one, and at any moment it can say which words the caller has heard."""
 
-from pipelines.actions import Action, Synthesize, Turn
+from enum import Enum
+
+from pipelines.actions import HOLD_MUSIC, Action, Synthesize, Turn
 from pipelines.audio.playout import ChunkHeard
 from pipelines.turns.heard import heard_text
 from pipelines.turns.policy import CallSettings
@@ -11,11 +13,21 @@ from pipelines.units import to_seconds
 _US_PER_CHARACTER = 65_000  # speech of unknown length: about 15 characters a second
 
 
-class _Chunk:
-    __slots__ = ("attempt", "audio", "done", "filler", "requested", "text")
+class Kind(Enum):
+    """What a chunk is. Only words are remembered; all is heard."""
 
-    def __init__(self, text: str, filler: bool) -> None:
-        self.text, self.filler = text, filler
+    WORDS = "words"
+    EXCUSE = "excuse"
+    OPENER = "opener"
+    FILLER = "filler"
+    MUSIC = "music"
+
+
+class _Chunk:
+    __slots__ = ("attempt", "audio", "done", "kind", "requested", "text")
+
+    def __init__(self, text: str, kind: Kind) -> None:
+        self.text, self.kind = text, kind
         self.requested = False
         self.audio: list[bytes] = []  # arrived, not yet released to playout
         self.done = False
@@ -32,6 +44,8 @@ class Reply:
         self.text_done = not produced
         self.tool = ""  # the tool that runs now
         self.acted = False  # a tool has run, or runs
+        self.opened = False  # an opener was said
+        self.spoken = False  # some of its words have reached playout, asides left out
         self.asked = ""  # what the caller said, for another attempt
         self.attempt = 0
         self.after = ""  # "hang_up" or "transfer" once it was heard
@@ -49,9 +63,33 @@ class Reply:
 
     # ---- text
 
-    def say(self, text: str, *, filler: bool = False) -> None:
-        """Words that need no chunking. A filler is heard but is no part of what the agent remembers."""
-        self._chunks.append(_Chunk(text, filler))
+    def say(self, text: str, kind: Kind = Kind.WORDS) -> None:
+        """Words that need no chunking."""
+        if self.on_hold:
+            self.drop_music()
+        self._chunks.append(_Chunk(text, kind))
+
+    def hold(self) -> None:
+        """Music for the time that a tool takes, until anything else is said."""
+        self.say(HOLD_MUSIC, Kind.MUSIC)
+
+    def drop_music(self) -> None:
+        """Music that is not there yet is not waited for."""
+        self._chunks[-1].audio.clear()
+        self._chunks[-1].done = True
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether music was the last."""
+        return bool(self._chunks) and self._chunks[-1].kind is Kind.MUSIC
+
+    @property
+    def bridged(self) -> bool:
+        """Whether a filler, not the first, was the last: the caller knows that it takes long."""
+        return self.fillers > 1 and self._chunks[-1].kind is Kind.FILLER
+
+    def is_music(self, chunk: int) -> bool:
+        return self._chunks[chunk].kind is Kind.MUSIC
 
     def add(self, delta: str) -> None:
         for text in self._chunker.push(delta):
@@ -86,6 +124,9 @@ class Reply:
             return True
         chunk = self._chunks[number]
         chunk.attempt += 1
+        if chunk.kind is Kind.MUSIC:
+            chunk.done = True
+            return True
         if chunk.attempt < self._settings.tts_attempts and not chunk.audio:
             chunk.requested = False
             return True
@@ -98,6 +139,7 @@ class Reply:
         while self._released < len(self._chunks):
             chunk = self._chunks[self._released]
             out += [(self._released, audio) for audio in chunk.audio]
+            self.spoken = self.spoken or (bool(chunk.audio) and chunk.kind in (Kind.WORDS, Kind.EXCUSE))
             chunk.audio.clear()
             if not chunk.done:
                 break
@@ -116,31 +158,31 @@ class Reply:
 
     @property
     def fillers(self) -> int:
-        """How many were said."""
-        return sum(c.filler for c in self._chunks)
+        """How many were said, an opener left out."""
+        return sum(c.kind is Kind.FILLER for c in self._chunks)
 
     @property
     def unnoticed(self) -> bool:
-        """Whether it answers the caller, and neither a sound of it was heard nor a tool has run for it."""
-        return bool(self.asked) and self.ear_at is None and not self.acted
+        """Whether it answers the caller, and neither a word of it was heard (an "okay" is none) nor a tool has run for it."""
+        return bool(self.asked) and not self.spoken and not self.acted
 
     @property
     def empty(self) -> bool:
-        return not any(not c.filler for c in self._chunks)
+        return all(c.kind is not Kind.WORDS for c in self._chunks)
 
     # ---- words
 
     @property
     def text(self) -> str:
-        """All that was written so far, fillers left out."""
-        return " ".join(c.text for c in self._chunks if not c.filler)
+        """All that was written so far."""
+        return " ".join(c.text for c in self._chunks if c.kind is Kind.WORDS)
 
     def heard(self, ledger: list[ChunkHeard]) -> str:
         """The words the caller has heard, by playout's ledger of this reply."""
         words = []
         for entry in ledger:
             chunk = self._chunks[entry.chunk]
-            if chunk.filler:
+            if chunk.kind is not Kind.WORDS:
                 continue
             whole = entry.queued_us if chunk.done else max(entry.queued_us, len(chunk.text) * _US_PER_CHARACTER)
             if chunk.done and entry.heard_us >= entry.queued_us:
@@ -155,7 +197,7 @@ class Reply:
     def unheard(self, ledger: list[ChunkHeard]) -> list[str]:
         """Texts from the first chunk that was not wholly heard: where a reply goes on after a false interruption."""
         whole = {e.chunk for e in ledger if e.heard_us >= e.queued_us and self._chunks[e.chunk].done}
-        return [c.text for n, c in enumerate(self._chunks) if n not in whole and not c.filler]
+        return [c.text for n, c in enumerate(self._chunks) if n not in whole and c.kind is Kind.WORDS]
 
     # ---- the record
 

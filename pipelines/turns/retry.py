@@ -46,6 +46,14 @@ class Retry:
                 return reply.requests() if reply.failed(failure.request) else None
         return None
 
+    def finished(self, reply: Reply, speaking: Speaking) -> list[Action] | None:
+        """The agent has no more text. [] when that is well; another attempt, or None, when it had nothing to say."""
+        reply.finish()
+        nothing = reply.empty and not reply.after
+        if speaking.is_draft(reply.number):
+            return speaking.drop_draft() if nothing else reply.requests()
+        return self.reply(reply) if nothing else []
+
     def reply(self, reply: Reply) -> list[Action] | None:
         """The agent failed, or had nothing to say. Once something was said, another attempt would repeat it."""
         reply.attempt += 1

@@ -10,13 +10,14 @@ from pipelines import events as ev
 from pipelines.audio.playout import Playout
 from pipelines.frames import AudioFormat
 from pipelines.turns.policy import CallSettings
-from pipelines.turns.reply import Reply
-from pipelines.units import SECOND
+from pipelines.turns.reply import Kind, Reply
+from pipelines.units import MS, SECOND
 
 PLAYOUT, FILLER, REPLY_END = "playout", "filler", "reply_end"
-"""Names of deadlines: the next frame is due; the caller has heard nothing for long; all should have been heard."""
+"""Names of deadlines: the next frame is due; the caller has heard nothing for some time; all should have been heard."""
 
 _UNKNOWN_US = 60 * SECOND  # what a reply that is still being written may have to say
+_QUICK_US = 300 * MS  # most tools answer in less: words that come then would only have to wait for the filler's end
 _ANNOUNCED = {"hang_up", "transfer_to_person", "send_digits", "collect_digits"}
 """The call's own tools: what they do is said in words that come at once, and "let me look" before a goodbye is absurd."""
 
@@ -31,6 +32,7 @@ class Speaking:
         self.reply: Reply | None = None
         self.draft: Reply | None = None
         """The answer to what the caller has said so far, should he have finished."""
+        self._music = False  # the last that went to playout is hold music
         self.unheard: list[str] = []
         """What the last reply had still to say when it was cut."""
 
@@ -44,6 +46,11 @@ class Speaking:
     def left_us(self, at: int) -> int:
         """How much the agent has still to say, as far as is known."""
         return max(0, self._playout.end - at) if self.reply is not None and self.reply.complete else _UNKNOWN_US
+
+    @property
+    def audible(self) -> bool:
+        """Whether the caller has heard a sound of the reply."""
+        return self.reply is not None and self.reply.ear_at is not None
 
     # ---- a reply begins
 
@@ -63,6 +70,10 @@ class Speaking:
         start = do.StartReply(self.draft.number, asked, language, speculative=True)
         return [do.Observed("speculation"), start]
 
+    def prepared(self, asked: str, language: str) -> bool:
+        """Whether the draft is the answer to this."""
+        return self.draft is not None and (self.draft.asked, self.draft.language) == (asked, language)
+
     def promote(self, at: int) -> Reply:
         """The draft is the reply."""
         self.reply, self.draft = self.draft, None
@@ -81,6 +92,26 @@ class Speaking:
     def _new(self, at: int, language: str, *, produced: bool) -> Reply:
         self._replies += 1
         return Reply(self._replies - 1, language, self._settings, at, produced=produced)
+
+    # ---- the caller is cut in on: the reply begins before it is known what it answers
+
+    @property
+    def excused(self) -> bool:
+        """Whether the reply is an excuse so far, and waits for the caller's words."""
+        return self.reply is not None and self.reply.produced and not self.reply.asked
+
+    def excuse(self) -> list[do.Action]:
+        """Begin the reply that was made live with a word of excuse."""
+        assert self.reply is not None
+        self.reply.say(self._settings.phrases[self.reply.language].cut_in, Kind.EXCUSE)
+        self.reply.opened = True
+        return self.reply.requests()
+
+    def nothing_asked(self, at: int) -> list[do.Action]:
+        """He had said no words after all."""
+        assert self.reply is not None
+        self.reply.finish()
+        return self.pump(at)
 
     # ---- its words
 
@@ -104,29 +135,36 @@ class Speaking:
         return self.await_words(at) if reply is self.reply else []
 
     def await_words(self, at: int) -> list[do.Action]:
-        """The reply has nothing to say yet: when a filler is due."""
-        reply = self.reply
+        """The reply has nothing to say yet: when the caller is to hear that it is coming."""
+        reply, settings = self.reply, self._settings
         assert reply is not None
+        since = reply.caller_end if reply.caller_end is not None else at
+        if not reply.opened and settings.phrases[reply.language].openers:
+            return [do.SetDeadline(FILLER, max(at, since + settings.opener_after_us))]
         if not reply.tool:
-            return [do.SetDeadline(FILLER, at + self._settings.filler_slow_us)]
+            return [do.SetDeadline(FILLER, max(at, reply.started_at + settings.filler_slow_us))]
         if reply.tool in _ANNOUNCED or reply.fillers:
             return []
-        since = reply.caller_end if reply.caller_end is not None else at
-        return [do.SetDeadline(FILLER, max(at, since + self._settings.filler_after_us))]
+        return [do.SetDeadline(FILLER, max(at + _QUICK_US, since + settings.filler_after_us))]
 
     def filler(self, at: int) -> list[do.Action]:
-        """The agent is busy, most often with a tool, and the caller hears nothing: one of the fillers, and the last of them when one
-        was not enough."""
+        """The caller waits and hears nothing: an opener; and when that was not enough, most often because a tool is slow, one of the
+        fillers; and then the last of them again and again."""
         reply = self.reply
         if reply is None or not reply.waiting or not self._playout.idle(at):
             return []
-        if reply.token_at is not None and not reply.tool:
+        phrases = self._settings.phrases[reply.language]
+        if not reply.opened and phrases.openers:
+            reply.opened = True
+            reply.say(phrases.opener(reply.asked, reply.number), Kind.OPENER)
+            return [do.Observed("opener"), *self.await_words(at), *reply.requests()]
+        if (reply.token_at is not None and not reply.tool) or not phrases.fillers:
             return []  # its words are coming
-        fillers = self._settings.phrases[reply.language].fillers
-        if not fillers:
-            return []
-        *first, last = fillers
-        reply.say(last if reply.fillers or not first else first[reply.number % len(first)], filler=True)
+        if self._settings.hold_music and reply.bridged:
+            reply.hold()
+            return [do.Observed("hold_music"), *reply.requests()]
+        *first, last = phrases.fillers
+        reply.say(last if reply.fillers or not first else first[reply.number % len(first)], Kind.FILLER)
         again = do.SetDeadline(FILLER, at + self._settings.filler_again_us)
         return [do.Observed("filler"), again, *reply.requests()]
 
@@ -143,14 +181,16 @@ class Speaking:
         self._playout.queue(0, 0, audio)
 
     def pump(self, at: int, *, hold: bool = False) -> list[do.Action]:
-        """Move audio from the reply to the carrier, as far as the lead allows. `hold`: begin no reply that was not heard yet."""
+        """Move audio from the reply to the carrier, as far as the lead allows. `hold`: begin no words of a reply that was not heard
+        yet."""
         reply = self.reply
         actions: list[do.Action] = []
         if reply is not None:
-            if hold and reply.ear_at is None:
-                return reply.requests()
-            for chunk, audio in reply.release():
-                self._playout.queue(reply.number, chunk, audio)
+            if reply.spoken or not hold:
+                for chunk, audio in reply.release():
+                    actions += [] if reply.is_music(chunk) else self._stop_music(at)
+                    self._music = reply.is_music(chunk)
+                    self._playout.queue(reply.number, chunk, audio)
             actions += reply.requests()
         sent = self._playout.pump(at)
         if sent and reply is not None and reply.ear_at is None:
@@ -161,9 +201,26 @@ class Speaking:
             actions.append(do.SetDeadline(PLAYOUT, due))
         elif reply is not None and reply.complete:
             actions.append(do.SetDeadline(REPLY_END, self._playout.ear_end))
-        elif reply is not None and reply.tool and sent:
-            actions.append(do.SetDeadline(FILLER, self._playout.ear_end + self._settings.filler_again_us))
+        elif reply is not None and reply.tool and sent and reply.fillers:
+            pause_us = 0 if self._settings.hold_music and reply.fillers > 1 else self._settings.filler_again_us
+            actions.append(do.SetDeadline(FILLER, self._playout.ear_end + pause_us))
         return actions
+
+    # ---- hold music
+
+    def hush(self, at: int) -> list[do.Action]:
+        """The caller speaks: no music; should the tool take longer still, another filler."""
+        if self.reply is not None and self.reply.on_hold:
+            self.reply.drop_music()
+            return [*self._stop_music(at), do.SetDeadline(FILLER, at + self._settings.filler_again_us)]
+        return []  # what the agent says goes on until it is known what the caller means
+
+    def _stop_music(self, at: int) -> list[do.Action]:
+        if not self._music:
+            return []
+        self._music, playing = False, not self._playout.idle(at)
+        self._playout.cut_short(at)
+        return [do.ClearMedia(), do.CancelDeadline(PLAYOUT)] if playing else []
 
     # ---- it ends
 
@@ -190,7 +247,7 @@ class Speaking:
 
     def finish(self, at: int) -> list[do.Action]:
         """The caller heard all of it."""
-        reply, self.reply = self.reply, None
+        reply, self.reply, self._music = self.reply, None, False
         assert reply is not None
         self._playout.forget(reply.number)
         end = min(at, self._playout.ear_end)
@@ -204,7 +261,7 @@ class Speaking:
     def cut(self, at: int, *, forget: bool) -> list[do.Action]:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard; `forget`: of nothing,
         not even of what it was to answer."""
-        reply, self.reply = self.reply, None
+        reply, self.reply, self._music = self.reply, None, False
         assert reply is not None
         ledger = self._playout.heard_chunks(reply.number, at)
         heard, self.unheard = reply.heard(ledger), reply.unheard(ledger)

@@ -24,6 +24,7 @@ _FACTS = {
     "filler",
     "apology",
     "media_starved",
+    "opener",
     "silence_prompt",
     "speech_started",
     "speech_stopped",

@@ -279,6 +279,7 @@ _LABELLED = {
     "backchannel": "backchannel",
     "false_interruption": "false interruption",
     "filler": "filler",
+    "opener": "opener",
     "apology": "apology",
     "turn_limit": "turn limit",
     "call_limit": "call limit",

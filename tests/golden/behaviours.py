@@ -16,8 +16,9 @@ import msgspec
 from pipelines import events as ev
 from pipelines.frames import TELEPHONE
 from pipelines.replay.dump import Meta
+from pipelines.units import SECOND
 from server.observe.recorder import Recorder
-from tests.helpers.bench import PHRASES, SETTINGS, Bench
+from tests.helpers.bench import EXCUSE, PHRASES, SETTINGS, Bench
 
 FOLDER = Path(__file__).parent
 
@@ -32,10 +33,48 @@ def _joined() -> Bench:
 
 def _slow_tool() -> Bench:
     def reply(text: str) -> list[ev.Event | str]:
-        return [ev.ToolExpected(1, "look"), *[ev.ToolStarted(1, "look")] * 100, "Here it is."]
+        return [ev.ToolExpected(1, "look"), ev.ToolStarted(1, "look"), *[""] * 100, "Here it is."]
 
     phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], fillers=("Let me see.", "Still looking."))}
     return Bench(msgspec.structs.replace(SETTINGS, phrases=phrases), speech=(_QUESTION,), reply=reply)
+
+
+def _opener(*later: tuple[float, float]) -> Bench:
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], openers=("Let's see.", "Okay."))}
+    bench = Bench(
+        msgspec.structs.replace(SETTINGS, phrases=phrases),
+        speech=(_QUESTION, *later),
+        words=("I need an appointment.", "On Tuesday."),
+    )
+    bench.token_delay = 1_200_000
+    return bench
+
+
+def _hold_music() -> Bench:
+    def reply(text: str) -> list[ev.Event | str]:
+        return [ev.ToolExpected(1, "look"), ev.ToolStarted(1, "look"), *[""] * 500, "Here it is."]
+
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], fillers=("Let me see.", "Still looking."))}
+    return Bench(msgspec.structs.replace(SETTINGS, phrases=phrases, hold_music=True), speech=(_QUESTION,), reply=reply)
+
+
+def _monologue() -> Bench:
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], cut_in=EXCUSE)}
+    settings = msgspec.structs.replace(SETTINGS, phrases=phrases, monologue_us=5 * SECOND)
+    return Bench(settings, speech=((3.0, 5.0), (5.09, 8.5), (8.6, 9.5)), words=("It all began when I was small.",))
+
+
+def _languages() -> Bench:
+    words = (
+        ("Bonjour, je voudrais un rendez-vous.", "fr", 0.98),
+        ("Okay.", "en", 0.55),
+        ("Could we speak English, please?", "en", 0.97),
+    )
+    return Bench(
+        speech=((3.0, 4.8), (9.0, 10.8), (15.0, 17.0)),
+        words=words,
+        reply=lambda text: ["Sure." if "English" in text else "Très bien."],
+    )
 
 
 def _keys() -> Bench:
@@ -79,7 +118,12 @@ BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
     "interruption": (9, lambda: Bench(speech=(_QUESTION, (5.5, 7.0)))),
     "backchannel": (9, lambda: Bench(speech=(_QUESTION, (5.2, 5.35)), words=("What are your hours?", "Mm-hmm."))),
     "false_interruption": (12, lambda: Bench(speech=(_QUESTION, (5.2, 5.8)), words=("What are your hours?", ""))),
+    "opener": (9, _opener),
+    "opener_then_he_goes_on": (10, lambda: _opener((4.8, 5.6))),
     "slow_tool": (10, _slow_tool),
+    "hold_music": (20, _hold_music),
+    "monologue": (14, _monologue),
+    "languages": (20, _languages),
     "keys": (11, _keys),
     "recogniser_fails_once": (8, lambda: _failing("stt", 1)),
     "agent_fails": (12, lambda: _failing("agent", 9)),

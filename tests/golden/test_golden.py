@@ -28,6 +28,8 @@ def facts(dump: Dump) -> set[str]:
         ("backchannel", "backchannel"),
         ("false_interruption", "false_interruption"),
         ("slow_tool", "filler"),
+        ("hold_music", "hold_music"),
+        ("monologue", "monologue"),
         ("keys", "digit"),
         ("recogniser_fails_once", "stt_failed"),
         ("agent_fails", "apology"),
@@ -38,6 +40,12 @@ def facts(dump: Dump) -> set[str]:
 )
 def test_it_shows_the_behaviour(name: str, fact: str) -> None:
     assert fact in facts(read_dump(FOLDER / name))
+
+
+def test_the_language_is_the_callers_and_not_that_of_a_doubtful_okay() -> None:
+    steps = read_dump(FOLDER / "languages").steps
+    starts = [a for step in steps for a in step.actions if isinstance(a, do.StartReply)]
+    assert [a.language for a in starts] == ["fr", "fr", "en"]
 
 
 def test_every_folder_is_a_behaviour() -> None:

@@ -16,7 +16,7 @@ from pipelines.audio.g711 import encode
 from pipelines.call import WINDOW, Call, CallSettings
 from pipelines.frames import TELEPHONE, Encoding
 from pipelines.turns.policy import Phrases
-from pipelines.units import MS, PTIME_US, SAMPLE_RATE
+from pipelines.units import MS, PTIME_US, SAMPLE_RATE, SECOND
 
 PHRASES = {
     "en": Phrases(
@@ -24,6 +24,9 @@ PHRASES = {
     ),
     "fr": Phrases("Bonjour.", "Vous êtes là ?", "Au revoir.", "Désolé, une panne.", ("Un instant.",)),
 }
+MUSIC = b"\x20"
+"""The sample of which the bench's hold music is made."""
+EXCUSE = "Sorry to interrupt you."
 SETTINGS = CallSettings(languages=("en", "fr"), phrases=PHRASES)
 _BEEP = encode(np.round(8_000 * np.sin(np.pi / 4 * np.arange(160))).astype(np.int16), Encoding.MULAW)
 _US_PER_CHARACTER = 60 * MS  # how fast the bench's voice speaks
@@ -31,13 +34,15 @@ _US_PER_CHARACTER = 60 * MS  # how fast the bench's voice speaks
 
 class Bench:
     """`speech`: spans of call time, in seconds, in which the caller speaks; `words`: what the recogniser says, by its order
-    among final requests (the last one repeats); `beeps`: spans in which a tone of 1 kHz is on the line; `reply`: text for each reply, or a function of what the caller said."""
+    among final requests (the last one repeats), English for sure, or (words, language, probability of the language); `beeps`: spans in
+    which a tone of 1 kHz is on the line; `reply`: what the agent does after each thing the caller said, one step every 20 ms ("" is
+    nothing)."""
 
     def __init__(
         self,
         settings: CallSettings = SETTINGS,
         speech: tuple[tuple[float, float], ...] = (),
-        words: tuple[str, ...] = ("What are your hours?",),
+        words: tuple[str | tuple[str, str, float], ...] = ("What are your hours?",),
         reply: Callable[[str], list[ev.Event | str]] | None = None,
         marks: bool = True,
         beeps: tuple[tuple[float, float], ...] = (),
@@ -104,10 +109,11 @@ class Bench:
                 if self._fails("stt"):
                     self._post(at + self.stt_delay, ev.ModelFailed("stt", request, "scripted"))
                     return
-                text = self.words[0]
+                said = self.words[0]
+                heard = said if isinstance(said, tuple) else (said, "en")
                 if final and len(self.words) > 1:
                     self.words.pop(0)
-                self._post(at + self.stt_delay, ev.TranscriptReady(request, text, "en"))
+                self._post(at + self.stt_delay, ev.TranscriptReady(request, *heard))
             case do.JudgeTurn(request=request):
                 if self.p_end is not None:
                     self._post(at + 80 * MS, ev.TurnJudged(request, self.p_end))
@@ -117,6 +123,8 @@ class Bench:
                     return
                 pieces = self.reply(text)
                 for n, piece in enumerate(pieces):
+                    if piece == "":
+                        continue
                     event = ev.ReplyDelta(reply, piece) if isinstance(piece, str) else piece
                     self._post(at + self.token_delay + n * 20 * MS, event)
                 self._post(at + self.token_delay + max(500, 20 * len(pieces)) * MS, ev.ReplyFinished(reply))
@@ -124,7 +132,8 @@ class Bench:
                 if self._fails("tts"):
                     self._post(at + self.tts_delay, ev.ModelFailed("tts", chunk, "scripted", reply=reply))
                     return
-                audio = b"\x10" * (len(text) * _US_PER_CHARACTER // 125)
+                length_us = 6 * SECOND if text == do.HOLD_MUSIC else len(text) * _US_PER_CHARACTER
+                audio = (MUSIC if text == do.HOLD_MUSIC else b"\x10") * (length_us // 125)
                 self._post(at + self.tts_delay, ev.SpeechSynthesized(reply, chunk, audio))
             case do.SendMedia():
                 self._ear_end = max(self._ear_end, at) + PTIME_US

@@ -14,8 +14,9 @@ from pipelines.replay.dump import Dump, Meta, Step
 from pipelines.turns.policy import CallSettings, Phrases
 from pipelines.units import SECOND
 from server.caller.ear import Ear
-from tests.load import turns
+from tests.load import turn_table, turns
 from tests.load.turn_counts import (
+    Answer,
     Covered,
     Span,
     answer,
@@ -28,6 +29,7 @@ from tests.load.turn_counts import (
     words_of,
     yielded,
 )
+from tests.load.turn_table import Measured
 
 RATE = 8_000
 WIRE = AudioFormat(Encoding.MULAW, RATE)
@@ -183,10 +185,22 @@ def test_callers_alternate_between_languages_and_fill_their_servers() -> None:
 
 
 def test_the_table_counts_what_was_measured() -> None:
-    one = turns.Measured("a_en", (), (0, 2, 0), (0.2, None), (), (), 0.0, 0.0, ())
-    cells = turns.row([one])
+    one = Measured("a_en", (), (0, 2, 0), (0.2, None), (), (), 0.0, 0.0, ())
+    cells = turn_table.row([one])
     assert "1 of 3" in cells
     assert "0.20 / 0.20, 1 never" in cells
+
+
+def test_calls_at_once_have_a_row_for_each_number() -> None:
+    alone = Measured("a_en", (Answer(1.0, 1.5, {}),), (0,), (), (), (), 0.0, 0.0, (), calls=1)
+    two = [Measured(name, (Answer(2.0, 3.0, {}),), (n,), (), (), (), 0.0, 0.0, (), 2) for n, name in enumerate("ab")]
+    shown = turn_table.table([alone, *two], "")
+    cells = {str(column.header): list(column.cells) for column in shown.columns}
+    assert cells["calls"] == ["1", "2"]
+    assert cells["gap"] == ["1.00 / 1.00", "2.00 / 2.00"]
+    assert cells["word"] == ["1.50 / 1.50", "3.00 / 3.00"]
+    assert cells["cut off"] == ["0 of 1", "1 of 2"]
+    assert list(turn_table.table(two, "").columns[0].cells) == ["a", "b", "all"]
 
 
 def test_every_script_reads_and_its_callers_say_enough() -> None:

@@ -129,7 +129,7 @@ def audio_of(dump: Dump, reply: int, chunk: int) -> Pcm:
 
 def _is_filler(dump: Dump, action: Synthesize) -> bool:
     phrases = dump.meta.settings.phrases.get(action.language)
-    return phrases is not None and action.text in phrases.fillers
+    return phrases is not None and phrases.is_aside(action.text)
 
 
 # ---- felt: in the ear

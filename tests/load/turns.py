@@ -3,6 +3,7 @@
     python -m tests.load.turns                                  # every caller once, about a quarter of an hour
     python -m tests.load.turns --scripts questions_en noises_fr --rounds 2 --picture gaps.png
     python -m tests.load.turns --calls 4 --json                 # four callers at once on one server
+    python -m tests.load.turns --calls 1 2 4                    # a row for each number of callers at once
 
 The callers are in `scripts/`. Every call (with `--calls`, every group of calls) gets a server of its own: with a server
 that stays, a repeated script finds its whole prompt in the language model's cache, and the first token comes in a sixth
@@ -34,7 +35,6 @@ import msgspec
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from pipelines.errors import AlloError
 from pipelines.replay.dump import Dump, read_dump
@@ -47,8 +47,6 @@ from server.caller.watch import find_dump, turns_of
 from server.caller.words import misheard
 from tests.load.heard_words import Aligner, truly_heard
 from tests.load.turn_counts import (
-    Answer,
-    Covered,
     Span,
     answer,
     covered,
@@ -57,43 +55,11 @@ from tests.load.turn_counts import (
     pieces,
     yielded,
 )
+from tests.load.turn_table import Measured, Memory, Overlaid, faults, table
 from tests.load.waterfall import write_waterfall
 
-PARTS = ("endpointing", "stt", "first_token", "first_audio", "playout")
 SCRIPTS = Path(__file__).parent / "scripts"
 _APART_S = 1.7
-_LATE_S = 0.05
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """Of a reply that was cut: the words the agent remembers, those that were in the ear, and the edit distance."""
-
-    remembered: str
-    heard: str
-    words: int
-
-
-class Overlaid(msgspec.Struct, frozen=True):
-    """A sound over the agent, by its clip, and how it was taken."""
-
-    clip: str
-    taken: Covered
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """One call. `cut`: turns taken too early, for each utterance; `yields`: seconds, None when the agent never fell
-    silent; `errors`: the caller's words misheard, as a rate; `lateness`: the most, in seconds, by which the caller's
-    own audio left late, which says how busy this machine was."""
-
-    script: str
-    answers: tuple[Answer, ...]
-    cut: tuple[int, ...]
-    yields: tuple[float | None, ...]
-    over: tuple[Overlaid, ...]
-    memory: tuple[Memory, ...]
-    errors: float
-    lateness: float
-    failures: tuple[str, ...]
 
 
 # ---- placing calls
@@ -200,89 +166,23 @@ def _written(text: str) -> list[str]:
     return re.findall(r"[\w']+", text.lower())
 
 
-# ---- telling of them
-
-
-def percentiles(values: Sequence[float]) -> str:
-    """Median / 95th percentile."""
-    return f"{np.median(values):.2f} / {np.percentile(values, 95):.2f}" if len(values) else "-"
-
-
-def row(calls: Sequence[Measured]) -> list[str]:
-    """The figures of some calls, as the table shows them."""
-    answers = [a for call in calls for a in call.answers]
-    cut = [n for call in calls for n in call.cut]
-    yields = [s for call in calls for s in call.yields]
-    taken = [sound.taken for call in calls for sound in call.over]
-    stopped = [one for one in taken if one.stopped]
-    words = [memory.words for call in calls for memory in call.memory]
-    never = sum(s is None for s in yields)
-    return [
-        str(len(answers)),
-        percentiles([a.first for a in answers]),
-        percentiles([a.word for a in answers if a.word is not None]),
-        *(percentiles([a.parts[part] for a in answers if part in a.parts]) for part in PARTS),
-        _of(sum(n > 0 for n in cut), len(cut)),
-        percentiles([s for s in yields if s is not None]) + (f", {never} never" if never else ""),
-        _of(len(stopped), len(taken)),
-        _of(sum(one.resumed for one in stopped), len(stopped)),
-        _of(sum(one.answered for one in taken), len(taken)),
-        f"{max(words)} / {len(words)}" if words else "-",
-    ]
-
-
-def _of(some: int, all_: int) -> str:
-    return f"{some} of {all_}" if all_ else "-"
-
-
-def table(calls: Sequence[Measured], title: str) -> Table:
-    """A line for each caller, and one for all."""
-    figures = Table(
-        "caller", "replies", "gap", "word", *(part.replace("_", " ") for part in PARTS),
-        "cut off", "yield", "stopped", "resumed", "answered", "memory",
-        title=title, title_justify="left",
-    )  # fmt: skip
-    for name in dict.fromkeys(call.script for call in calls):
-        figures.add_row(name, *row([call for call in calls if call.script == name]))
-    figures.add_section()
-    figures.add_row("all", *row(calls))
-    return figures
-
-
-def faults(calls: Sequence[Measured]) -> list[str]:
-    """What was not as it should be, line by line."""
-    lines = []
-    for call in calls:
-        for sound in call.over:
-            if sound.taken.stopped:
-                silence = sound.taken.silence
-                went_on = "and it never went on" if silence is None else f"silent for {silence:.2f} s"
-                lines.append(f"{call.script}: {sound.clip} stopped the agent: {went_on}")
-        for memory in call.memory:
-            if memory.words > 1:
-                lines.append(f"{call.script}: remembered {memory.remembered!r}, heard {memory.heard!r}")
-        lines += [f"{call.script}: {failure}" for failure in call.failures]
-        if call.lateness > _LATE_S:
-            lines.append(
-                f"{call.script}: the caller's own audio left {call.lateness:.2f} s late: this machine was busy"
-            )
-    return lines
+# ---- the command
 
 
 def run(
     jobs: Sequence[Sequence[str]], dumps: Path, config: Path | None, weights: Path, console: Console
 ) -> list[Measured]:
-    """Place all calls, each group on a server of its own, and only then count: that takes the processor too."""
-    placed = []
+    """Place all calls, each job on a server of its own, and only then count: that takes the processor too."""
+    placed: list[tuple[int, tuple[str, Conversation, Dump]]] = []
     with Progress(console=console) as progress:
         task = progress.add_task("calls", total=len(jobs))
         for names in jobs:
             progress.update(task, description=", ".join(names))
-            placed += asyncio.run(place(names, dumps, config))
+            placed += [(len(names), one) for one in asyncio.run(place(names, dumps, config))]
             progress.advance(task)
         progress.update(task, description="counting")
         aligner = Aligner(weights)
-        return [measure(*one, aligner) for one in placed]
+        return [msgspec.structs.replace(measure(*one, aligner), calls=calls) for calls, one in placed]
 
 
 def main() -> None:
@@ -290,7 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scripts", nargs="+", default=shipped, choices=shipped, metavar="NAME")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--calls", type=int, default=1, help="callers at once on one server")
+    parser.add_argument("--calls", type=int, nargs="+", default=[1], help="callers at once on one server")
     parser.add_argument("--config", type=Path, help="configuration of the servers")
     parser.add_argument("--dumps", type=Path, metavar="DIR", help="keep the calls' dumps here")
     parser.add_argument("--json", action="store_true", help="everything measured, on standard output")
@@ -298,14 +198,15 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(stderr=True)
     weights = Path(os.environ.get("ALLO_MODELS", "~/.cache/allo/models")).expanduser() / "whisper-base"
-    jobs = groups(by_turns(options.scripts), options.calls) * options.rounds
+    names = by_turns(options.scripts)
+    jobs = [job for number in options.calls for job in groups(names, number) * options.rounds]
     if options.dumps is None:
         with tempfile.TemporaryDirectory(prefix="allo-turns-") as folder:
             calls = run(jobs, Path(folder), options.config, weights, console)
     else:
         options.dumps.mkdir(parents=True, exist_ok=True)
         calls = run(jobs, options.dumps, options.config, weights, console)
-    at_once = f"{options.calls} calls at once" if options.calls > 1 else "one call at a time"
+    at_once = "one call at a time" if options.calls == [1] else f"{', '.join(map(str, options.calls))} calls at once"
     title = f"{at_once}; seconds, median / 95th percentile"
     if options.picture:
         answers = [(call.script, one) for call in calls for one in call.answers]

@@ -1,12 +1,13 @@
 """The turn machine on the bench: what a caller would notice, and what must hold for any order of events."""
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import actions as do
 from pipelines import events as ev
-from tests.helpers.bench import PHRASES, SETTINGS, Bench
+from tests.helpers.bench import EXCUSE, MUSIC, PHRASES, SETTINGS, Bench
 
 
 def test_the_greeting_is_spoken_and_the_question_answered() -> None:
@@ -171,7 +172,7 @@ def test_audio_that_stops_in_mid_word_ends_the_utterance() -> None:
 
 def test_one_filler_does_for_a_quick_tool_and_the_last_is_for_the_second_time() -> None:
     def reply(text: str) -> list[ev.Event | str]:
-        return [ev.ToolExpected(1, "look"), *[ev.ToolStarted(1, "look")] * 340, "Here it is."]
+        return [ev.ToolExpected(1, "look"), ev.ToolStarted(1, "look"), *[""] * 340, "Here it is."]
 
     phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], fillers=("Let me see.", "Still looking."))}
     settings = msgspec.structs.replace(SETTINGS, phrases=phrases)
@@ -276,6 +277,132 @@ def test_a_turn_that_does_not_sound_finished_is_waited_for() -> None:
     assert taken[0.98] == unjudged < taken[0.05]
 
 
+def talking(*speech: tuple[float, float], words: tuple[str, ...] = ("It all began when I was small.",)) -> Bench:
+    """A caller who talks on, and is cut in on after ten seconds."""
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], cut_in=EXCUSE)}
+    settings = msgspec.structs.replace(SETTINGS, phrases=phrases, monologue_us=10_000_000)
+    return Bench(settings, speech=speech, words=words)
+
+
+def test_a_monologue_is_cut_in_on_at_a_dip_and_answered() -> None:
+    bench = talking((3.0, 12.0), (12.1, 15.0), (15.1, 19.0)).run(26)
+    [excuse] = [s for s in bench.of(do.Synthesize) if s.text == EXCUSE]
+    [cut_in] = [at / 1e6 for at, a in bench.actions if a == do.Observed("monologue")]
+    assert 15.0 < cut_in < 15.15, "not in mid-word, not at the dip before the time"
+    [start] = bench.of(do.StartReply)
+    assert (start.reply, start.text) == (excuse.reply, "It all began when I was small.")
+    assert do.Remember(start.reply, "We are open from eight to six. On Saturday until noon.") in bench.of(do.Remember)
+    assert [t.party for t in bench.turns] == ["agent", "caller", "agent"]
+    assert not bench.turns[-1].interrupted
+
+
+def test_who_speaks_on_after_the_excuse_keeps_all_his_words() -> None:
+    bench = talking((3.0, 14.0), (14.5, 17.0), words=("First this.", "First this. And that.")).run(24)
+    assert "monologue" in bench.facts
+    assert [t.text for t in bench.turns if t.party == "caller"][-1].endswith("And that.")
+    assert bench.of(do.StartReply)[-1].text.count("And that.") == 1
+
+
+def test_a_long_noise_without_words_is_not_spoken_to() -> None:
+    bench = talking((3.0, 14.0), (14.1, 16.0), words=("",)).run(24)
+    assert "monologue" not in bench.facts
+
+
+def test_a_caller_who_never_dips_is_let_talk_until_the_limit() -> None:
+    bench = talking((3.0, 60.0)).run(50)
+    assert "monologue" not in bench.facts
+    assert "turn_limit" in bench.facts
+
+
+def on_hold(tool_s: float, *speech: tuple[float, float], words: tuple[str, ...] = ("What are your hours?",)) -> Bench:
+    """A call whose first question takes a tool that runs for so long."""
+
+    def reply(text: str) -> list[ev.Event | str]:
+        if "hours" not in text:
+            return ["Yes, I am here."]
+        return [ev.ToolExpected(1, "look"), ev.ToolStarted(1, "look"), *[""] * int(tool_s * 50), "Here it is."]
+
+    settings = msgspec.structs.replace(SETTINGS, hold_music=True)
+    return Bench(settings, speech=((3.0, 4.0), *speech), words=words, reply=reply)
+
+
+def music(bench: Bench) -> list[float]:
+    """When music was sent."""
+    return [
+        at / 1e6
+        for at, a in bench.actions
+        if isinstance(a, do.SendMedia) and a.payload.count(MUSIC) > len(a.payload) / 2
+    ]
+
+
+def test_a_slow_tool_is_waited_for_with_music_which_stops_at_the_first_word() -> None:
+    bench = on_hold(10).run(22)
+    sent = music(bench)
+    assert sent[0] > 8.5, "not before the caller was told twice"
+    [cleared] = bench.when(do.ClearMedia)
+    first_word = next(at / 1e6 for at, e, _ in bench.log if isinstance(e, ev.SpeechSynthesized) and e.chunk > 2)
+    assert sent[-1] <= cleared == first_word
+    assert do.Remember(1, "Here it is.") in bench.of(do.Remember)
+    assert [t.heard for t in bench.turns if t.party == "agent"][1:] == ["Here it is."]
+    assert len(bench.of(do.StartReply)) == 1
+
+
+def test_a_tool_that_answers_soon_is_waited_for_without_music() -> None:
+    assert not music(on_hold(3).run(14))
+    assert music(on_hold(7).run(18))
+
+
+def test_music_and_fillers_take_turns() -> None:
+    bench = on_hold(25).run(40)
+    said = [s.text for s in bench.of(do.Synthesize) if s.reply == 1]
+    note = do.HOLD_MUSIC
+    assert said[:6] == ["One moment.", "One moment.", note, "One moment.", note, "One moment."]
+
+
+def test_music_stops_when_the_caller_speaks_and_there_is_one_answer() -> None:
+    bench = on_hold(16, (12.0, 13.5), words=("What are your hours?", "Hello, is anybody there?")).run(24)
+    assert music(bench)[-1] < 12.3
+    assert 12.0 < bench.when(do.ClearMedia)[0] < 12.2
+    assert [s.text for s in bench.of(do.StartReply)] == ["What are your hours?", "Hello, is anybody there?"]
+    assert [t.heard for t in bench.turns if t.party == "agent"][1:] == ["Yes, I am here."]
+
+
+def test_a_murmur_over_the_music_costs_the_music_and_nothing_else() -> None:
+    bench = on_hold(16, (12.0, 12.2), words=("What are your hours?", "Mm-hmm.")).run(26)
+    assert "backchannel" in bench.facts
+    assert [t.heard for t in bench.turns if t.party == "agent"][1:] == ["Here it is."]
+
+
+def speaks(*words: tuple[str, str, float], length: float = 2.0) -> Bench:
+    """A caller who says these, one every six seconds."""
+    speech = tuple((3.0 + 6 * n, 3.0 + 6 * n + length) for n in range(len(words)))
+    return Bench(speech=speech, words=words, reply=lambda text: ["Good."]).run(3 + 6 * len(words))
+
+
+def test_the_caller_chooses_the_language_and_changes_it() -> None:
+    bench = speaks(("Bonjour, vous m'entendez ?", "fr", 0.97), ("Sorry, I prefer English.", "en", 0.95))
+    assert [s.language for s in bench.of(do.StartReply)] == ["fr", "en"]
+    assert [s.language for s in bench.of(do.Synthesize)] == ["en", "fr", "en"]
+    assert [t.language for t in bench.turns] == ["en", "fr", "fr", "en", "en"]
+
+
+def test_the_calls_own_phrases_follow_the_caller() -> None:
+    bench = Bench(speech=((3.0, 5.0),), words=(("Bonjour.", "fr", 0.97),), reply=lambda text: ["Bien."]).run(40)
+    assert bench.turns[-1].heard == "Au revoir."
+    assert "Vous êtes là ?" in [s.text for s in bench.of(do.Synthesize)]
+
+
+def test_a_language_that_is_doubtful_is_not_switched_to() -> None:
+    bench = speaks(("Oui.", "fr", 0.6), ("What are your hours?", "en", 0.99), ("Okay, oui.", "fr", 0.7))
+    assert {s.language for s in bench.of(do.StartReply)} == {"en"}
+
+
+def test_a_short_word_is_taken_in_the_language_that_is_spoken() -> None:
+    bench = speaks(("Bonjour, vous m'entendez ?", "fr", 0.97), ("Oui.", "fr", 1.0), length=1.0)
+    first, last = bench.of(do.Transcribe)[0], bench.of(do.Transcribe)[-1]
+    assert (first.language, last.language) == ("", "fr")
+
+
 # ---- for any order of events
 
 _spans = st.lists(st.tuples(st.floats(0.2, 3.0), st.floats(0.05, 3.0)), max_size=6)
@@ -323,7 +450,11 @@ def _bench(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]])
     for silence, length in spans:
         speech.append((at + silence, at + silence + length))
         at += silence + length
-    bench = Bench(speech=tuple(speech), words=("What are your hours?", "Yes.", "", "Mm.", "And"))
+    phrases = {code: msgspec.structs.replace(said, cut_in=EXCUSE) for code, said in PHRASES.items()}
+    settings = msgspec.structs.replace(
+        SETTINGS, phrases=phrases, monologue_us=2_000_000, hold_music=True, filler_again_us=1_000_000
+    )
+    bench = Bench(settings, speech=tuple(speech), words=("What are your hours?", "Yes.", "", "Mm.", "And"))
     for seconds, event in late:
         bench.post(seconds, event)
     return bench.run(25)
@@ -401,6 +532,8 @@ def test_nothing_of_a_cancelled_reply_leaves_after_the_clear(
                 live = -1
             case do.StartReply(reply=reply, speculative=True):
                 drafts.add(reply)
+            case do.StartReply(reply=reply):  # it may press keys before its first word
+                live = reply
             case do.CommitReply(reply=reply):
                 drafts.discard(reply)
                 live = reply
@@ -420,10 +553,41 @@ def test_nothing_of_a_cancelled_reply_leaves_after_the_clear(
 @settings(max_examples=20, deadline=None)
 def test_same_events_same_actions(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]]) -> None:
     bench = _bench(spans, late)
-    again = SETTINGS and bench.call.__class__(SETTINGS)
+    again = bench.call.__class__(bench.call.settings)
     for at, event, actions in bench.log:
         assert again.receive(at, event) == actions
 
 
 def _fields(struct: object) -> dict[str, object]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+def _opening(*later: tuple[float, float], token_delay: int = 1_200_000) -> Bench:
+    phrases = {**PHRASES, "en": msgspec.structs.replace(PHRASES["en"], openers=("Let's see.", "Okay."))}
+    settings = msgspec.structs.replace(SETTINGS, phrases=phrases)
+    bench = Bench(settings, speech=((3.0, 4.0), *later), words=("I need an appointment.", "On Tuesday."))
+    bench.token_delay = token_delay
+    return bench
+
+
+def test_an_answer_that_is_not_ready_begins_with_an_opener_that_is_not_remembered() -> None:
+    bench = _opening().run(9)
+    answer = bench.turns[-1]
+    assert [s.text for s in bench.of(do.Synthesize)][1] == "Okay."
+    assert answer.gap == pytest.approx(0.55, abs=0.08)  # the wait that these words want, not the agent's 1.2 s
+    assert answer.heard == "We are open from eight to six. On Saturday until noon."
+
+
+def test_an_answer_that_is_ready_begins_with_itself() -> None:
+    bench = _opening(token_delay=100_000).run(9)
+    assert "opener" not in bench.facts
+    assert bench.turns[-1].gap == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_caller_who_goes_on_over_an_opener_is_answered_as_a_whole() -> None:
+    bench = _opening((4.8, 5.6)).run(13)
+    assert "turn_joined" in bench.facts
+    assert bench.of(do.StartReply)[-1].text == "I need an appointment. On Tuesday."
+    assert [turn.heard for turn in bench.turns if turn.party == "agent"][1:] == [
+        "We are open from eight to six. On Saturday until noon."
+    ]

@@ -374,3 +374,22 @@ def _keys_left_out(section, prefix="") -> set[str]:
 
 def test_the_configuration_has_a_json_schema():
     assert "agents" in Config.model_json_schema()["properties"]
+
+
+def test_hold_music_is_a_file_beside_the_configuration_or_ours_or_none(write, tmp_path):
+    agent = '[[agents]]\nname = "a"\nhold_music = '
+    (problem,) = problems(write(agent + '"tune.wav"'))
+    assert problem.startswith("agents[0].hold_music:")
+    assert "tune.wav is no file" in problem
+    (tmp_path / "tune.wav").write_bytes(b"RIFF")
+    assert load(write(agent + '"tune.wav"')).agents[0].hold_music == str(tmp_path / "tune.wav")
+    config = load(write(agent + '"none"'))
+    assert not call_settings(config, config.agents[0]).hold_music
+    assert call_settings(load(None), load(None).agents[0]).hold_music
+
+
+def test_the_excuse_has_a_default_in_both_languages_and_none_in_others(write):
+    config = load(write("[turns]\nmonologue_s = 30"))
+    settings = call_settings(config, config.agents[0])
+    assert settings.monologue_us == 30_000_000
+    assert all(settings.phrases[language].cut_in for language in ("en", "fr"))

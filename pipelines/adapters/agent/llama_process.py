@@ -10,9 +10,14 @@ import json
 import os
 import sys
 
+_NICENESS = 10
+"""Of all that computes for a call the language model can wait best: a transcript comes before its answer, and a chunk must be spoken
+before the next one is needed. Where nothing else computes, it costs nothing."""
+
 
 def main() -> None:
     order = json.loads(sys.stdin.buffer.readline())
+    os.nice(_NICENESS)
 
     import xllamacpp  # here, not above: 100 MB of shared library that only this process needs
 

@@ -74,13 +74,15 @@ class FasterWhisper:
         features = self._whisper.feature_extractor(audio)[:, : context.FULL]
         language, p_language = languages[0], 1.0
         best: Decoded | None = None
-        for n, plan in enumerate(context.plans(features.shape[1], final=final, beam=self._beam)):
-            encoded = self._encode(features, plan.frames)
-            if n == 0 and len(languages) > 1:
+        encoded, frames = None, 0
+        for plan in context.plans(features.shape[1], final=final, beam=self._beam):
+            if plan.frames != frames:
+                encoded, frames = self._encode(features, plan.frames), plan.frames
+            if best is None and len(languages) > 1:
                 language, p_language = self._detect(encoded, languages)
             decoded = self._decode(encoded, plan, language, hot_words)
             best = decoded if best is None else context.better(best, decoded, plan)
-            if not context.doubtful(decoded, plan):
+            if context.settled(decoded, plan):
                 break
         text = "" if context.speechless(best) or (not final and context.runs_away(best, plan)) else best.text
         return Transcript(text, language, p_language)

@@ -76,8 +76,8 @@ def heard(conversation: Conversation, dump: Dump | None = None) -> Heard:
 
 def _fillers(dump: Dump) -> Iterator[Filler]:
     """In order of time."""
-    texts = {text for phrases in dump.meta.settings.phrases.values() for text in phrases.fillers}
-    spoken = {(action.reply, action.chunk): action.text in texts for _, action in dump.actions(Synthesize)}
+    phrases = dump.meta.settings.phrases.values()
+    spoken = {(a.reply, a.chunk): any(p.is_aside(a.text) for p in phrases) for _, a in dump.actions(Synthesize)}
     audio: dict[tuple[int, int], tuple[int, int]] = {}
     for at, event in dump.events(SpeechSynthesized):
         first, size = audio.get((event.reply, event.chunk), (at, 0))

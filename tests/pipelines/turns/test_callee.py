@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.call import Call
-from tests.helpers.bench import PHRASES, SETTINGS, Bench
+from tests.helpers.bench import EXCUSE, PHRASES, SETTINGS, Bench
 
 MESSAGE = "This is the surgery. Please call us back."
 OUTBOUND = msgspec.structs.replace(SETTINGS, outbound=True, message=MESSAGE)
+CHATTY = {"en": msgspec.structs.replace(PHRASES["en"], openers=("Let's see.",), cut_in=EXCUSE), "fr": PHRASES["fr"]}
+"""The agent has openers, and an excuse for cutting in."""
 MAILBOX = ("You have reached Bob.", "You have reached Bob. Please leave a message after the tone.")
 GREETING = PHRASES["en"].greeting
 
@@ -148,6 +150,34 @@ def test_a_message_that_cannot_be_spoken_ends_the_call_and_transfers_no_machine(
     settings = msgspec.structs.replace(OUTBOUND, transfer_number="+15550100")
     bench = Bench(settings, beeps=((1.0, 1.5),))
     bench.fail["tts"] = 99
+    bench.run(12)
+    assert bench.of(do.HangUp) == [do.HangUp("failed")]
+    assert not bench.of(do.Transfer)
+
+
+def test_neither_opener_nor_excuse_is_said_to_a_machine_however_long_it_speaks() -> None:
+    policy = msgspec.structs.replace(OUTBOUND, phrases=CHATTY, monologue_us=2_000_000, turn_limit_us=3_000_000)
+    speech = ((0.8, 3.5), (3.59, 6.0), (6.5, 9.4))  # the second dip is too short to end a stretch of speech
+    bench = Bench(policy, speech=speech, words=MAILBOX, beeps=((10.0, 10.4),)).run(20)
+    assert [s.text for s in bench.of(do.Synthesize)] == ["This is the surgery.", "Please call us back."]
+    assert not {"monologue", "opener", "speculation", "turn_limit"} & set(bench.facts)
+    assert 10.4 < first_sound(bench) < 11.4
+
+
+def test_a_person_is_greeted_without_an_opener_and_answered_with_one() -> None:
+    policy = msgspec.structs.replace(OUTBOUND, phrases=CHATTY)
+    bench = Bench(policy, speech=((0.8, 1.3), (6.0, 7.0)), words=("Hello?", "What are your hours?"))
+    bench.token_delay = 1_200_000
+    bench.run(14)
+    assert [s.text for s in bench.of(do.Synthesize)][:2] == [GREETING, "Let's see."]
+
+
+def test_a_machine_is_transferred_to_nobody_when_voice_activity_fails() -> None:
+    settings = msgspec.structs.replace(OUTBOUND, transfer_number="+15550100")
+    bench = Bench(settings, speech=((0.8, 30.0),), words=MAILBOX[1:]).run(4)
+    assert who(bench) == ["machine"]
+    for n in range(settings.vad_failures):
+        bench.post(4.001, ev.ModelFailed("vad", n, "scripted"))
     bench.run(12)
     assert bench.of(do.HangUp) == [do.HangUp("failed")]
     assert not bench.of(do.Transfer)

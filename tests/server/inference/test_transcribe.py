@@ -10,40 +10,21 @@ from pipelines.errors import ModelError
 from pipelines.events import ModelFailed, TranscriptReady
 from server.inference import thread
 from server.inference.transcribe import TranscribeWorker
+from tests.helpers.desk import WAIT, Desk, busy, open_desk
 from tests.helpers.hearing import ScriptedStt
 
-WAIT = 5
 
-
-class Desk:
-    """A worker, and everything it answered as (owner, event)."""
+class HearingDesk(Desk):
+    """Request n has the audio n."""
 
     def __init__(self, stt, fallback=None, timeout_s=WAIT):
-        self.seen = []
-        self.answers = []
-        self.news = asyncio.Event()
-        self.worker = TranscribeWorker(
-            stt, fallback, timeout_s=timeout_s, observe=lambda name, value: self.seen.append((name, value))
-        )
+        super().__init__()
+        self.worker = TranscribeWorker(stt, fallback, timeout_s=timeout_s, observe=self.observe)
 
     def ask(self, owner, request, *, final=True, attempt=0):
-        def deliver(event):
-            self.answers.append((owner, event))
-            self.news.set()
-
         action = Transcribe(request, 0, 512, final, attempt=attempt)
         audio = np.full(512, request, np.float32)
-        self.worker.submit(action, audio, ("en", "fr"), "Allô", deliver, owner)
-
-    async def answered(self, count):
-        async with asyncio.timeout(WAIT):
-            while len(self.answers) < count:
-                self.news.clear()
-                await self.news.wait()
-        return self.answers
-
-    def count(self, name):
-        return sum(value for seen, value in self.seen if seen == name)
+        self.worker.submit(action, audio, ("en", "fr"), "Allô", self.deliver_to(owner), owner)
 
 
 @pytest.fixture
@@ -55,18 +36,8 @@ async def stt():
 
 @pytest.fixture
 async def desk(stt):
-    desk = Desk(stt)
-    yield desk
-    stt.gate.set()
-    await desk.worker.aclose()
-    assert not [t for t in threading.enumerate() if t.name.startswith("stt")]
-
-
-async def busy(desk, stt, request=99):
-    """The model is held up with a request of another call."""
-    stt.gate.clear()
-    desk.ask("busy", request)
-    assert await asyncio.to_thread(stt.entered.wait, WAIT)
+    async with open_desk(HearingDesk(stt), stt, "stt") as desk:
+        yield desk
 
 
 async def test_a_request_is_answered_on_the_loop(desk):
@@ -135,7 +106,7 @@ async def test_a_failing_model_is_an_event_without_the_callers_words(desk, stt):
 
 async def test_the_second_retry_goes_to_the_fallback(stt):
     fallback = ScriptedStt(lambda audio, final: "from the fallback")
-    desk = Desk(stt, fallback)
+    desk = HearingDesk(stt, fallback)
     for attempt in (0, 1, 2):
         desk.ask("a", attempt, attempt=attempt)
     await desk.answered(3)
@@ -152,7 +123,7 @@ async def test_without_a_fallback_the_model_serves_every_attempt(desk, stt):
 
 async def test_a_hung_model_is_fenced_off_until_it_returns(stt):
     fallback = ScriptedStt()
-    desk = Desk(stt, fallback, timeout_s=0.05)
+    desk = HearingDesk(stt, fallback, timeout_s=0.05)
     await busy(desk, stt, request=1)
     desk.ask("b", 2)
     desk.ask("c", 3, final=False)
@@ -182,7 +153,7 @@ async def test_under_overload_what_waits_too_long_fails_alone():
         time.sleep(0.4)  # a model keeps its thread busy for real time, and the worker's limits are real time too
         return "late but good"
 
-    desk = Desk(ScriptedStt(slowly), timeout_s=0.6)
+    desk = HearingDesk(ScriptedStt(slowly), timeout_s=0.6)
     for owner in "abc":
         desk.ask(owner, 1)
     assert await desk.answered(3) == [
@@ -194,7 +165,7 @@ async def test_under_overload_what_waits_too_long_fails_alone():
 
 
 async def test_closing_forgets_what_waits_and_what_runs(stt):
-    desk = Desk(stt)
+    desk = HearingDesk(stt)
     await busy(desk, stt)
     desk.ask("a", 1)
     closing = asyncio.ensure_future(desk.worker.aclose())
@@ -208,7 +179,7 @@ async def test_closing_forgets_what_waits_and_what_runs(stt):
 
 async def test_a_thread_that_never_returns_does_not_hold_up_closing(stt, monkeypatch):
     monkeypatch.setattr(thread, "_PATIENCE_S", 0.05)
-    desk = Desk(stt)
+    desk = HearingDesk(stt)
     await busy(desk, stt)
     await asyncio.wait_for(desk.worker.aclose(), WAIT)
     left = [t for t in threading.enumerate() if t.name == "stt"]

@@ -8,8 +8,7 @@ from pipelines.actions import JudgeTurn
 from pipelines.errors import ModelError
 from pipelines.events import ModelFailed, TurnJudged
 from server.inference.turn import TurnWorker
-
-WAIT = 5
+from tests.helpers.desk import WAIT, Desk, busy, open_desk
 
 
 class ScriptedDetector:
@@ -32,31 +31,16 @@ class ScriptedDetector:
         return self.heard[-1]
 
 
-class Desk:
-    """A worker, and everything it answered as (owner, event). Request n has the audio n / 100."""
+class TurnDesk(Desk):
+    """Request n has the audio n / 100."""
 
     def __init__(self, detector, timeout_s=WAIT):
-        self.seen, self.answers = [], []
-        self.news = asyncio.Event()
-        self.worker = TurnWorker(detector, timeout_s=timeout_s, observe=lambda *seen: self.seen.append(seen))
+        super().__init__()
+        self.worker = TurnWorker(detector, timeout_s=timeout_s, observe=self.observe)
 
     def ask(self, owner, request):
-        def deliver(event):
-            self.answers.append((owner, event))
-            self.news.set()
-
         audio = np.full(512, request / 100, np.float32)
-        self.worker.submit(JudgeTurn(request, 0, 512), audio, deliver, owner)
-
-    async def answered(self, count):
-        async with asyncio.timeout(WAIT):
-            while len(self.answers) < count:
-                self.news.clear()
-                await self.news.wait()
-        return self.answers
-
-    def count(self, name):
-        return sum(value for seen, value in self.seen if seen == name)
+        self.worker.submit(JudgeTurn(request, 0, 512), audio, self.deliver_to(owner), owner)
 
 
 @pytest.fixture
@@ -68,18 +52,8 @@ async def detector():
 
 @pytest.fixture
 async def desk(detector):
-    desk = Desk(detector)
-    yield desk
-    detector.gate.set()
-    await desk.worker.aclose()
-    assert not [t for t in threading.enumerate() if t.name == "turn"]
-
-
-async def busy(desk, detector, request=99):
-    """The model is held up with a request of another call."""
-    detector.gate.clear()
-    desk.ask("busy", request)
-    assert await asyncio.to_thread(detector.entered.wait, WAIT)
+    async with open_desk(TurnDesk(detector), detector, "turn") as desk:
+        yield desk
 
 
 async def test_a_request_is_answered_on_the_loop(desk):
@@ -129,7 +103,7 @@ async def test_a_failing_model_is_an_event_without_the_callers_words(desk, detec
 
 
 async def test_waiting_or_running_too_long_is_a_failure_and_a_late_answer_is_dropped(detector):
-    desk = Desk(detector, timeout_s=0.05)
+    desk = TurnDesk(detector, timeout_s=0.05)
     await busy(desk, detector, request=1)
     desk.ask("b", 2)
     desk.ask("c", 4)
@@ -150,7 +124,7 @@ async def test_waiting_or_running_too_long_is_a_failure_and_a_late_answer_is_dro
 
 
 async def test_closing_forgets_what_waits_and_what_runs(detector):
-    desk = Desk(detector)
+    desk = TurnDesk(detector)
     await busy(desk, detector)
     desk.ask("a", 1)
     closing = asyncio.ensure_future(desk.worker.aclose())

@@ -11,6 +11,7 @@ from pipelines.adapters.stt.context import (
     echo,
     plans,
     runs_away,
+    settled,
     speechless,
 )
 
@@ -26,7 +27,8 @@ def decoded(text="I would like an appointment", tokens=range(6), log_prob=-0.2, 
 def test_every_try_holds_the_whole_utterance_and_fits_the_model(frames, final, beam):
     tries = plans(frames, final=final, beam=beam)
     assert all(frames <= plan.frames <= FULL and plan.beam <= beam for plan in tries)
-    assert [plan.frames for plan in tries] == sorted({plan.frames for plan in tries})
+    assert len(set(tries)) == len(tries)
+    assert [(plan.frames, plan.beam) for plan in tries] == sorted((plan.frames, plan.beam) for plan in tries)
     assert tries[-1].frames == FULL or not final
 
 
@@ -74,6 +76,16 @@ def test_what_does_not_end_or_repeats_is_doubted():
 def test_an_improbable_phrase_is_doubted_but_not_a_short_answer():
     assert doubtful(decoded(log_prob=-1.4), PLAN)
     assert not doubtful(decoded("Yes.", [1, 2], log_prob=-1.4), PLAN)
+
+
+def test_likely_greedy_words_need_no_beam():
+    greedy, beam, full = plans(200, final=True, beam=5)
+    assert (greedy.beam, greedy.frames) == (1, beam.frames)
+    assert beam.frames < full.frames == FULL
+    assert settled(decoded(log_prob=-0.3), greedy)
+    assert not settled(decoded(log_prob=-0.5), greedy)
+    assert settled(decoded(log_prob=-0.5), beam)
+    assert not settled(decoded(tokens=[1, 2, 3, 4] * 2, log_prob=-0.1), greedy)
 
 
 def test_of_two_tries_one_that_ends_is_kept_before_one_that_is_likelier():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.turns.answering import Answered, Heard, who_answered
+from pipelines.turns.pickup import Answered, Heard, who_answered
 from pipelines.turns.policy import CallSettings
 from pipelines.units import SECOND
 

@@ -1,6 +1,6 @@
 """Who answered, by real voices: recordings and synthesized greetings as callees, through mu-law, voice activity and the recogniser.
 
-    python -m tests.load.answering --data DIR     # DIR: recordings with manifests; without it only the synthesized ones
+    python -m tests.load.pickup --data DIR     # DIR: recordings with manifests; without it only the synthesized ones
 
 Prints for each kind of callee how many were told right, and after how many seconds. The recogniser is given 300 ms a look (virtual time).
 """

@@ -1,0 +1,30 @@
+"""What the caller wants answered, once his turn is taken."""
+
+from typing import NamedTuple, Self
+
+from pipelines.actions import Turn
+from pipelines.units import to_seconds
+
+
+class Asked(NamedTuple):
+    """`text`: what is to be answered; `said`: what he said in this turn (less, when a turn before it was taken too soon). Times are call
+    time in microseconds; `endpoint_at`: when it was decided that he had finished."""
+
+    text: str
+    said: str
+    language: str
+    started_at: int
+    ended_at: int
+    endpoint_at: int
+
+    @classmethod
+    def keyed(cls, at: int, keys: str, language: str) -> Self:
+        """He pressed keys, the last of them `at` or a pause before."""
+        said = f"[keypad] {keys}"
+        return cls(said, said, language, at, at, at)
+
+    @property
+    def turn(self) -> Turn:
+        """What the transcript keeps."""
+        start, end = to_seconds(self.started_at), to_seconds(self.ended_at)
+        return Turn("caller", self.said, self.said, start, end, language=self.language)

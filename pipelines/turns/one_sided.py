@@ -1,0 +1,23 @@
+"""Events that concern the caller's side or the agent's alone: whatever they say, the floor stays where it is."""
+
+from pipelines import events as ev
+from pipelines.actions import Action, Observed
+from pipelines.turns.hearing import Hearing
+from pipelines.turns.keypad import Keypad
+from pipelines.turns.speaking import Speaking
+from pipelines.turns.wishes import grant
+
+
+def take(at: int, event: ev.Event, hearing: Hearing, speaking: Speaking, keypad: Keypad) -> list[Action]:
+    """Hand the event to its side."""
+    match event:
+        case ev.TurnJudged():
+            return hearing.judged(event)
+        case ev.ReplyDelta():
+            return speaking.delta(at, event)
+        case ev.ToolExpected() | ev.ToolStarted():
+            return speaking.tool_coming(at, event)
+        case ev.ToolFinished(failed=failed):
+            return [Observed("tool_failed")] if failed else []
+        case _:
+            return grant(event, speaking, keypad)
