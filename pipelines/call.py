@@ -16,7 +16,8 @@ what of it was heard); this file is what lies between them: who has the floor.
     agent, undecided  short, and words that are no backchannel      caller
     agent, undecided  backchannel, or no words                      agent
     agent             reply heard                                   nobody (or hang-up, transfer, if it asked for one)
-    caller            turn has no words, a reply had been cut       agent, from the first unheard chunk
+    caller            turn has no words but of a backchannel,       agent, from the first unheard chunk
+                      and a reply had been cut
     callee            it is known who answered our call             agent (`turns/callee.py`), if it is to speak
 
 Sources: Sacks, Schegloff, Jefferson 1974, "A simplest systematics for the organization of turn-taking for conversation".
@@ -32,7 +33,7 @@ from pipelines import events as ev
 from pipelines.audio.inbound import Inbound
 from pipelines.turns import answering, one_sided
 from pipelines.turns.asked import Asked
-from pipelines.turns.barge_in import OVERLAP, Contest, Overlap
+from pipelines.turns.barge_in import OVERLAP, Contest, Overlap, murmured
 from pipelines.turns.callee import CALLEE, Callee
 from pipelines.turns.farewell import Farewell, Words
 from pipelines.turns.hearing import ENDPOINT, TURN_LIMIT, Hearing
@@ -178,7 +179,9 @@ class Call:
             self._finish_reply(at)
         elif self._speaking.reply is not None and self._overlap is None:
             self._out += self._speaking.hush(at)
-            self._overlap = Contest(self.settings, said_at, at, self._speaking.left_us(at))
+            self._overlap = Contest(
+                self.settings, said_at, at, self._speaking.left_us(at), begun=not self._speaking.reply.unnoticed
+            )
             self._out.append(self._overlap.begin())
 
     def _speech_stopped(self, at: int, last: int) -> None:
@@ -235,11 +238,12 @@ class Call:
             return
         self._out.append(do.CancelDeadline(TURN_LIMIT))
         asked = self._hearing.take(at)
-        if asked.text:
+        cut = self._speaking.reply is None and bool(self._speaking.unheard)  # by him, in this turn
+        if asked.text and not (cut and murmured(asked.text)):
             self._answer(at, asked)
         elif self._speaking.excused:
             self._out += self._speaking.nothing_asked(at)
-        elif self._speaking.reply is None and self._speaking.unheard:
+        elif cut:
             self._say(at, Words(tuple(self._speaking.unheard), fact=Overlap.FALSE.value))
         elif self._speaking.reply is None:
             self._out += self._silence.bear(at)

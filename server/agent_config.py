@@ -120,7 +120,7 @@ class AgentConfig(Section):
     http_tools: list[HttpTool] = []
     mcp_servers: list[McpServer] = []
     tool_timeout_s: Seconds = 8.0
-    opener_ms: Milliseconds = 400
+    opener_ms: Milliseconds = 350
     filler_ms: Milliseconds = 1_500
     transfer_number: str = ""
     keypad: bool = False

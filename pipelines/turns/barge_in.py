@@ -6,7 +6,7 @@ from enum import Enum
 from pipelines.actions import Action, Observed, SetDeadline
 from pipelines.turns.hearing import Hearing
 from pipelines.turns.policy import CallSettings
-from pipelines.units import ms_to_samples, to_seconds
+from pipelines.units import MS, ms_to_samples, to_seconds
 
 OVERLAP = "overlap"
 """Name of the deadline: it is time to decide."""
@@ -21,10 +21,11 @@ _BACKCHANNELS = {
 }  # fmt: skip
 # What goes with them and says nothing more ("c'est très bien", "that's great").
 _BACKCHANNELS |= {
-    "all", "bon", "c'est", "ça", "compris", "entendu", "et", "fine", "good", "got", "great", "it", "je", "marche", "parfait", "super",
+    "à", "all", "bon", "c'est", "ça", "compris", "entendu", "et", "fine", "good", "got", "great", "it", "je", "marche", "parfait", "super",
     "that's", "très", "va", "very", "vois",
 }  # fmt: skip
 _FEW = 2  # words
+_WORD_US = 180 * MS  # three words in less than half a second are a hum that the recogniser has dressed up
 # Words with which people stop each other.
 _STOPS = {
     "actually", "attends", "attendez", "but", "excuse", "excusez", "hang", "hello", "hold", "mais", "no", "non", "pardon", "please",
@@ -47,12 +48,15 @@ class Overlap(Enum):
 class Contest:
     """Speech over the agent while it is undecided what it means. Times are call time in microseconds."""
 
-    def __init__(self, settings: CallSettings, said_at: int, noticed_at: int, agent_left_us: int) -> None:
-        """`said_at`: when it began; `noticed_at`: when voice activity fired; `agent_left_us`: how much the agent had still to say then."""
+    def __init__(
+        self, settings: CallSettings, said_at: int, noticed_at: int, agent_left_us: int, *, begun: bool
+    ) -> None:
+        """`said_at`: when it began; `noticed_at`: when voice activity fired; `agent_left_us`: how much the agent had still to say then;
+        `begun`: it had said words, more than an "okay"."""
         self._said_at = said_at
         self.short = False
         """It stopped before it was an interruption by length alone, so all its words decide."""
-        self._agent_left_us = agent_left_us
+        self._agent_left_us, self._begun = agent_left_us, begun
         self._look_at = noticed_at + settings.interruption_us
         self._sure_at = noticed_at + settings.interruption_sure_us
 
@@ -60,13 +64,14 @@ class Contest:
         """What it is, by what is known now; None while that is undecided. `silence`: samples since the last speech that was heard."""
         if self.short:
             known = hearing.known and not hearing.speaking
-            return outcome(hearing.text, self._agent_left_us, hearing.agreed) if known else None
+            spoken_us = hearing.ended_at - hearing.started_at
+            return outcome(hearing.text, self._agent_left_us, hearing.agreed, spoken_us) if known else None
         if at < self._look_at:
             return None
         if silence > _RECENT:
             self.short = True  # he fell silent meanwhile: all his words will decide
             return None
-        sure = at >= self._sure_at or interrupts(hearing.partial, hearing.agreed, self._agent_left_us)
+        sure = at >= self._sure_at or interrupts(hearing.partial, hearing.agreed, begun=self._begun)
         return Overlap.INTERRUPTION if sure else None
 
     def begin(self) -> Action:
@@ -82,30 +87,38 @@ class Contest:
         return [Observed(Overlap.INTERRUPTION.value, to_seconds(at - self._said_at))]
 
 
-def interrupts(heard: str, agreed: int, agent_left_us: int) -> bool:
+def interrupts(heard: str, agreed: int, *, begun: bool) -> bool:
     """Whether a caller who is still speaking interrupts, by what is `heard` of his first words; the first `agreed` of them were heard
-    twice. The recogniser makes words of a hum, but seldom the same ones again."""
+    twice. The recogniser makes words of a hum, but seldom the same ones again. `begun`: there is something to interrupt; an agent
+    that has said no words yet gives way sooner."""
     words = _words(heard)
     if words and (words[0] in _STOPS or words[0].startswith(_LONG_STOPS)):
         return True
-    return agreed >= _FEW and outcome(heard, agent_left_us, agreed) is Overlap.INTERRUPTION
+    return agreed >= _FEW + begun and not murmured(heard)
 
 
-def outcome(text: str, agent_left_us: int, agreed: int) -> Overlap:
+def outcome(text: str, agent_left_us: int, agreed: int, spoken_us: int) -> Overlap:
     """Judge a short overlap by its words. `agent_left_us`: how much the agent had still to say when it began.
 
-    Over the agent's last second even "yes" is an answer, not a backchannel: he heard the question coming. Before that, a word or two
-    are taken for a murmur unless they stop people, or the first `agreed` of at least two were heard the same twice while he spoke.
+    Over the agent's last second even "yes" is an answer, not a backchannel: he heard the question coming. Before that, a word or two,
+    and more than can be said in `spoken_us`, are taken for a murmur unless they stop people, or the first `agreed` of at least two
+    were heard the same twice while he spoke.
     """
     words = _words(text)
     if not words:
         return Overlap.FALSE
     if agent_left_us <= 1_000_000:
         return Overlap.INTERRUPTION
-    murmured = " ".join(words) in _BACKCHANNELS or all(word in _BACKCHANNELS for word in words)
-    if murmured or (len(words) <= _FEW and agreed < _FEW and words[0] not in _STOPS):
+    doubtful = len(words) <= _FEW or len(words) * _WORD_US > spoken_us
+    if murmured(text) or (doubtful and agreed < _FEW and words[0] not in _STOPS):
         return Overlap.BACKCHANNEL
     return Overlap.INTERRUPTION
+
+
+def murmured(text: str) -> bool:
+    """Whether these are words, and none but those that keep the other talking."""
+    words = _words(text)
+    return bool(words) and (" ".join(words) in _BACKCHANNELS or all(word in _BACKCHANNELS for word in words))
 
 
 def _words(text: str) -> list[str]:

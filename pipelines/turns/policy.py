@@ -65,7 +65,7 @@ class CallSettings(msgspec.Struct, frozen=True):
     """Prepare the answer at a dip or a pause, to be heard only if the turn ends there."""
     judge_turns: bool = False
     """Ask a model, by the sound, whether he has finished."""
-    endpoint_us: int = 480 * MS
+    endpoint_us: int = 400 * MS
     endpoint_sure_us: int = 320 * MS
     endpoint_unsure_us: int = 1_200 * MS
     p_end_unsure: float = 0.3
@@ -87,7 +87,7 @@ class CallSettings(msgspec.Struct, frozen=True):
     mark_grace_us: int = 500 * MS
     """How long after the ear should have played everything its last mark is waited for."""
     chunks_ahead: int = 2
-    opener_after_us: int = 400 * MS
+    opener_after_us: int = 350 * MS
     """From the caller's last word to an opener, if the turn was taken by then and nothing else is ready to be said."""
     filler_after_us: int = 1_500 * MS
     """From the caller's last word to a filler, once a tool has been called and nothing is being said; a reply without a tool has

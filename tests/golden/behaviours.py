@@ -117,6 +117,10 @@ BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
     "turn_joined": (9, _joined),
     "interruption": (9, lambda: Bench(speech=(_QUESTION, (5.5, 7.0)))),
     "backchannel": (9, lambda: Bench(speech=(_QUESTION, (5.2, 5.35)), words=("What are your hours?", "Mm-hmm."))),
+    "murmur_gone_on_after": (
+        13,
+        lambda: Bench(speech=(_QUESTION, (5.2, 6.5)), words=("What are your hours?", "Okay, okay, right.")),
+    ),
     "false_interruption": (12, lambda: Bench(speech=(_QUESTION, (5.2, 5.8)), words=("What are your hours?", ""))),
     "opener": (9, _opener),
     "opener_then_he_goes_on": (10, lambda: _opener((4.8, 5.6))),
