@@ -177,7 +177,10 @@ class Call:
         self._out += [*self._hearing.begin(first, said_at, at), *answering.drop_stale(self._hearing, self._speaking)]
         if self._speaking.played_out(at):  # only its last mark is awaited
             self._finish_reply(at)
-        elif self._speaking.reply is not None and self._overlap is None:
+        elif self._overlap is not None:
+            self._overlap.goes_on(at)
+            self._out.append(self._overlap.begin())
+        elif self._speaking.reply is not None:
             self._out += self._speaking.hush(at)
             self._overlap = Contest(
                 self.settings, said_at, at, self._speaking.left_us(at), begun=not self._speaking.reply.unnoticed
@@ -190,8 +193,6 @@ class Call:
         self._silence.broken(at)
         self._out += [do.Observed("speech_stopped"), do.CancelDeadline(STARVED)]
         self._out += self._hearing.pause(last, self.inbound.said_at(last), self.inbound.end)
-        if self._overlap is not None:
-            self._overlap.short = True
 
     def _starved(self, at: int) -> None:
         if later := self._starving.look(at):

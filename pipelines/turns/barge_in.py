@@ -53,23 +53,21 @@ class Contest:
     ) -> None:
         """`said_at`: when it began; `noticed_at`: when voice activity fired; `agent_left_us`: how much the agent had still to say then;
         `begun`: it had said words, more than an "okay"."""
-        self._said_at = said_at
-        self.short = False
-        """It stopped before it was an interruption by length alone, so all its words decide."""
+        self._settings, self._said_at = settings, said_at
         self._agent_left_us, self._begun = agent_left_us, begun
-        self._look_at = noticed_at + settings.interruption_us
-        self._sure_at = noticed_at + settings.interruption_sure_us
+        self.goes_on(noticed_at)
+
+    def goes_on(self, at: int) -> None:
+        """Voice activity fired, first or again after a pause."""
+        self._look_at = at + self._settings.interruption_us
+        self._sure_at = at + self._settings.interruption_sure_us
 
     def verdict(self, at: int, hearing: Hearing, silence: int) -> Overlap | None:
         """What it is, by what is known now; None while that is undecided. `silence`: samples since the last speech that was heard."""
-        if self.short:
-            known = hearing.known and not hearing.speaking
+        if not hearing.speaking:  # all his words decide
             spoken_us = hearing.ended_at - hearing.started_at
-            return outcome(hearing.text, self._agent_left_us, hearing.agreed, spoken_us) if known else None
-        if at < self._look_at:
-            return None
-        if silence > _RECENT:
-            self.short = True  # he fell silent meanwhile: all his words will decide
+            return outcome(hearing.text, self._agent_left_us, hearing.agreed, spoken_us) if hearing.known else None
+        if at < self._look_at or silence > _RECENT:
             return None
         sure = at >= self._sure_at or interrupts(hearing.partial, hearing.agreed, begun=self._begun)
         return Overlap.INTERRUPTION if sure else None
@@ -80,7 +78,7 @@ class Contest:
 
     def undecided(self, at: int) -> list[Action]:
         """When it is decided at the latest, unless all his words do it."""
-        return [] if self.short or at < self._look_at else [SetDeadline(OVERLAP, self._sure_at)]
+        return [SetDeadline(OVERLAP, self._sure_at)] if self._look_at <= at < self._sure_at else []
 
     def won(self, at: int) -> list[Action]:
         """It was an interruption: how long it took the agent to yield."""

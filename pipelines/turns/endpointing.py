@@ -9,10 +9,13 @@ _UNFINISHED = {
     "en": {
         "a", "an", "and", "at", "because", "but", "for", "from", "i", "if", "in", "is", "it's", "like", "my", "of", "on", "or",
         "so", "that", "then", "the", "to", "um", "uh", "well", "with", "i'm", "your", "next",
+        "about", "any", "could", "i'd", "i'll", "just", "need", "should", "some", "these", "very", "want", "would",
     },
     "fr": {
         "a", "alors", "au", "aux", "avec", "c'est", "ce", "dans", "de", "des", "donc", "du", "en", "est", "et", "euh", "je",
         "la", "le", "les", "mais", "mon", "ma", "ou", "par", "parce", "pour", "que", "qui", "si", "sur", "un", "une", "à",
+        "ces", "cette", "dois", "j'ai", "j'aimerais", "leur", "mes", "notre", "peux", "plus", "pouvez", "quel", "quelle", "vais", "veux",
+        "votre", "voudrais",
     },
 }  # fmt: skip
 # Whole answers that need no waiting.
@@ -21,6 +24,10 @@ _COMPLETE = {
     "fr": {"oui", "non", "d'accord", "ok", "merci", "au revoir", "oui merci", "non merci", "oui s'il vous plaît", "bien sûr"},
 }  # fmt: skip
 _DICTATED = re.compile(r"(?<!\d)(?:\d[\s.,-]*){3,9}$")  # part of a phone number, not a year or an hour
+_NUMBERED = re.compile(r"\b(?:numbers?|num[ée]ros?|code)\b.*\d$")  # "my number is 06"
+_CLAUSE = re.compile(
+    r"\b(?:if|when|whether|that|because|so|quand|parce que|si|que) (?:i|you|he|she|we|they|it|je|tu|il|elle|nous|vous)$"
+)
 _WORD = re.compile(r"[\w'’-]+")
 
 
@@ -42,11 +49,11 @@ def _by_words(text: str, language: str, settings: CallSettings) -> int:
     words = _WORD.findall(stripped)
     if not words:
         return settings.endpoint_us
-    if stripped.endswith(("...", "…", ",", "-")) or words[-1] in _UNFINISHED.get(language, ()):
-        return settings.endpoint_unsure_us
     bare = stripped.rstrip(" .!?")
+    if stripped.endswith(("...", "…", ",", "-")) or words[-1] in _UNFINISHED.get(language, ()) or _CLAUSE.search(bare):
+        return settings.endpoint_unsure_us
     if stripped.endswith("?") or " ".join(words) in _COMPLETE.get(language, ()):
         return settings.endpoint_sure_us
-    if _DICTATED.search(bare):
+    if _DICTATED.search(bare) or _NUMBERED.search(bare):
         return settings.endpoint_unsure_us
     return settings.endpoint_us

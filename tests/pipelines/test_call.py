@@ -602,3 +602,11 @@ def test_a_murmur_that_silenced_the_agent_is_not_answered_but_gone_on_after() ->
     again = next(at for at in bench.when(do.SendMedia) if at > silent)
     assert again < 6.5 + 1.0
     assert bench.turns[-1].heard.endswith("On Saturday until noon.")
+
+
+def test_a_hesitating_caller_interrupts_once_he_goes_on() -> None:
+    words = ("What are your hours?", "Well", "Well I was going to say something else entirely.")
+    bench = Bench(speech=((3.0, 4.0), (5.2, 5.5), (5.8, 9.0)), words=words)
+    bench.stt_delay = 400_000  # the first stretch is not judged before the second begins
+    bench.run(14)
+    assert bench.when(do.ClearMedia)[0] < 5.8 + SETTINGS.interruption_sure_us / 1e6 + 0.4
