@@ -335,7 +335,7 @@ def test_ctrl_c_ends_the_language_model_too(environment, folder):
     (engine,) = children(process.pid)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
     deadline = time.monotonic() + 5
     while Path(f"/proc/{engine}").exists():
