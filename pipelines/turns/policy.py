@@ -65,7 +65,7 @@ class CallSettings(msgspec.Struct, frozen=True):
     """Prepare the answer at a dip or a pause, to be heard only if the turn ends there."""
     judge_turns: bool = False
     """Ask a model, by the sound, whether he has finished."""
-    endpoint_us: int = 360 * MS
+    endpoint_us: int = 400 * MS
     endpoint_sure_us: int = 320 * MS
     endpoint_unsure_us: int = 1_200 * MS
     p_end_unsure: float = 0.3

@@ -69,10 +69,10 @@ def test_a_turn_has_the_pauses_of_its_recording_and_waits_by_the_words_before_ea
     counted = endpointing.turn("en_some", "en", line, spoken, ms_to_samples(160), stt, None)
     (pause,) = counted.pauses
     assert pause.lasted == pytest.approx(1_000, abs=64)
-    assert pause.waits == {"silence": 360, "words": 1_200}  # "and": he goes on
-    assert counted.waits == {"silence": 360, "words": 360}
+    assert pause.waits == {"silence": 400, "words": 1_200}  # "and": he goes on
+    assert counted.waits == {"silence": 400, "words": 400}
     judged = endpointing.turn("en_some", "en", line, spoken, ms_to_samples(160), stt, Doubtful())
-    assert judged.waits == {"silence": 360, "words": 360, "and sound": 1_200}
+    assert judged.waits == {"silence": 400, "words": 400, "and sound": 1_200}
 
 
 def test_the_sound_is_judged_at_the_end_in_pauses_and_in_a_dip() -> None:
