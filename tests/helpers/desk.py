@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
@@ -19,7 +20,7 @@ class Gated(Protocol):
     entered: threading.Event
 
 
-class Desk:
+class Desk(ABC):
     """A worker, everything it answered as (owner, event), and everything it told as (name, value). Whoever derives from it
     makes `worker`, with `observe`, and says how it is asked."""
 
@@ -30,8 +31,8 @@ class Desk:
         self.answers: list[tuple[Hashable, Event]] = []
         self.news = asyncio.Event()
 
-    def ask(self, owner: Hashable, request: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def ask(self, owner: Hashable, request: int) -> None: ...
 
     def observe(self, name: str, value: float) -> None:
         self.seen.append((name, value))
@@ -73,3 +74,15 @@ async def busy(desk: Desk, model: Gated, request: int = 99) -> None:
     model.gate.clear()
     desk.ask("busy", request)
     assert await asyncio.to_thread(model.entered.wait, WAIT)
+
+
+async def close_while_asked(desk: Desk, model: Gated) -> None:
+    """The worker is closed while a request runs, one waits, and another comes: none of them is answered."""
+    await busy(desk, model)
+    desk.ask("a", 1)
+    closing = asyncio.ensure_future(desk.worker.aclose())
+    await asyncio.sleep(0)
+    desk.ask("a", 2)
+    model.gate.set()
+    await asyncio.wait_for(closing, WAIT)
+    assert desk.answers == []

@@ -10,7 +10,7 @@ from pipelines.errors import ModelError
 from pipelines.events import ModelFailed, TranscriptReady
 from server.inference import thread
 from server.inference.transcribe import TranscribeWorker
-from tests.helpers.desk import WAIT, Desk, busy, open_desk
+from tests.helpers.desk import WAIT, Desk, busy, close_while_asked, open_desk
 from tests.helpers.hearing import ScriptedStt
 
 
@@ -166,14 +166,7 @@ async def test_under_overload_what_waits_too_long_fails_alone():
 
 async def test_closing_forgets_what_waits_and_what_runs(stt):
     desk = HearingDesk(stt)
-    await busy(desk, stt)
-    desk.ask("a", 1)
-    closing = asyncio.ensure_future(desk.worker.aclose())
-    await asyncio.sleep(0)
-    desk.ask("a", 2)
-    stt.gate.set()
-    await asyncio.wait_for(closing, WAIT)
-    assert desk.answers == []
+    await close_while_asked(desk, stt)
     assert stt.heard == [99]
 
 

@@ -8,7 +8,7 @@ from pipelines.actions import JudgeTurn
 from pipelines.errors import ModelError
 from pipelines.events import ModelFailed, TurnJudged
 from server.inference.turn import TurnWorker
-from tests.helpers.desk import WAIT, Desk, busy, open_desk
+from tests.helpers.desk import WAIT, Desk, busy, close_while_asked, open_desk
 
 
 class ScriptedDetector:
@@ -125,14 +125,7 @@ async def test_waiting_or_running_too_long_is_a_failure_and_a_late_answer_is_dro
 
 async def test_closing_forgets_what_waits_and_what_runs(detector):
     desk = TurnDesk(detector)
-    await busy(desk, detector)
-    desk.ask("a", 1)
-    closing = asyncio.ensure_future(desk.worker.aclose())
-    await asyncio.sleep(0)
-    desk.ask("a", 2)
-    detector.gate.set()
-    await asyncio.wait_for(closing, WAIT)
-    assert desk.answers == []
+    await close_while_asked(desk, detector)
     assert detector.heard == [0.99]
 
 
