@@ -610,3 +610,17 @@ def test_a_hesitating_caller_interrupts_once_he_goes_on() -> None:
     bench.stt_delay = 400_000  # the first stretch is not judged before the second begins
     bench.run(14)
     assert bench.when(do.ClearMedia)[0] < 5.8 + SETTINGS.interruption_sure_us / 1e6 + 0.4
+
+
+def test_a_second_murmur_after_a_pause_is_not_judged_by_the_time_of_the_first() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.2, 5.5), (5.85, 6.5)), words=("What are your hours?", "Mm-hmm."))
+    bench.stt_delay = 500_000
+    bench.run(13)
+    assert "barge_in" not in bench.facts
+    assert not bench.of(do.ClearMedia)
+    assert bench.turns[-1].heard == "We are open from eight to six. On Saturday until noon."
+
+
+def test_an_opener_is_said_once_and_a_filler_follows() -> None:
+    said = [s.text for s in _opening(token_delay=4_000_000).run(10).of(do.Synthesize)]
+    assert said[1:4] == ["Okay.", "One moment.", "We are open from eight to six."]
