@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _VERSION = 6
+_MULTILINGUAL = 51_865  # tokens: the test that CTranslate2 makes
+_TOKENIZER = {
+    "tokenizer_class": "WhisperTokenizer",
+    **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), "<|endoftext|>"),
+}
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -34,17 +39,16 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     @property
     def multilingual(self) -> bool:
-        return self.tokenizer.token_to_id("<|fr|>") is not None and self.model.config.vocab_size > 51_864
+        return self.model.config.vocab_size >= _MULTILINGUAL
 
     def save(self, folder: Path) -> Path:
         """Write a folder that transformers, and `load`, read again: weights as safetensors, tokenizer, feature extractor."""
-        from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
+        from transformers import WhisperFeatureExtractor
 
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder)
-        special = {name: "<|endoftext|>" for name in ("bos_token", "eos_token", "unk_token", "pad_token")}
-        PreTrainedTokenizerFast(tokenizer_object=self.tokenizer, **special).save_pretrained(folder)
-        self.tokenizer.save(str(folder / "tokenizer.json"))  # as it came: the line above adds its own settings
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+        (folder / "tokenizer_config.json").write_text(json.dumps(_TOKENIZER, indent=2), encoding="utf-8")
         WhisperFeatureExtractor(feature_size=self.model.config.num_mel_bins).save_pretrained(folder)
         return folder
 

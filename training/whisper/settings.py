@@ -14,21 +14,29 @@ Count = Annotated[int, Ge(1)]
 Part = Literal["encoder", "cross_attention", "decoder", "all"]
 
 
+class Kept(Section):
+    """Recordings of what the model can do already, mixed in so that it is not forgotten."""
+
+    manifest: str
+    most: Count
+    """Clips, drawn by the seed; of those whose speakers are not held aside."""
+
+
 class Data(Section):
     """Which recordings, and who is kept out of them."""
 
-    manifests: Annotated[list[str], Len(1)]
-    """Files of JSON lines, relative to the folder given by --data."""
-    unwritten: list[str] = []
+    manifests: Annotated[tuple[str, ...], Len(1)]
+    """Files of JSON lines, relative to a folder given by --data."""
+    kept: tuple[Kept, ...] = ()
+    unwritten: tuple[str, ...] = ()
     """Manifests of speech without a text, labelled by the model that is started from."""
-    held_aside: list[str] | Share = 0.2
+    held_aside: tuple[str, ...] | Share = 0.2
     """Speakers that are not trained on, or the share of the clips to reach with speakers drawn by the seed."""
     most_per_speaker: Count = 100_000
     """Clips of one speaker that are trained on; the others are left out, drawn by the seed."""
     watched: Annotated[int, Ge(0)] = 32
-    """Clips of the speakers trained on that are not trained on, to choose the best checkpoint by."""
-    language: str = ""
-    """Of clips whose manifest says none."""
+    """Clips of the speakers trained on that are not trained on, nor is another clip with the same text: to choose the best
+    checkpoint by."""
     on_bad: OnBad = "stop"
 
 
@@ -56,7 +64,7 @@ class Lora(Section):
     rank: Count = 32
     alpha: Annotated[float, Gt(0.0)] = 64.0
     dropout: Share = 0.0
-    modules: list[str] = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
+    modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
 class Channel(Section):

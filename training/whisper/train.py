@@ -1,15 +1,10 @@
 """Fine-tune a Whisper by a recipe: transformers' Seq2SeqTrainer, measured by what the server would hear.
 
-Loss: cross-entropy with the label's tokens; with `teacher`, also the divergence from what the unchanged model, which hears the same
-recording over a plain line with much context, says at each of these tokens (self-distillation). The second says more than the first: not only which token is right but how sure the model was of
-it and of each other one, the end included. It keeps the model what it was, and lets references that are not quite what was said do little harm.
-The idea for short contexts is from https://github.com/futo-org/whisper-acft, which pulls the decoder's hidden states to those of the full context; the divergence of the
-probabilities asks for less (hidden states may differ where no word does) and works with a decoder that learns too.
+Loss: cross-entropy with the label's tokens (`labels.py`); with a teacher, also the divergence from what it says (`teacher.py`).
 """
 
 import copy
 import json
-import random
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,98 +16,22 @@ from transformers import (
     EarlyStoppingCallback,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
-    WhisperForConditionalGeneration,
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from pipelines.models.store import Store
 from training.common import manifests
-from training.common.errors import DataError
 from training.common.manifests import Clip
 from training.common.measures import rate
-from training.common.splits import by_speaker
 from training.whisper import checkpoint, labels
 from training.whisper.checkpoint import Checkpoint
 from training.whisper.evaluate import Transcriber, word_errors_of
-from training.whisper.examples import IGNORED, Batches, Examples, Labels, collate
+from training.whisper.examples import Batches, Examples, Labels
 from training.whisper.parts import choose_part, merged
 from training.whisper.settings import Recipe
 from training.whisper.short import take_any_context
-
-Say = Callable[[str], None]
-
-
-class Split:
-    """Who is trained on, who chooses the best checkpoint (`watched`: other clips of the same speakers) and who is only measured at the end."""
-
-    def __init__(self, train: Sequence[Clip], watched: Sequence[Clip], aside: Sequence[Clip]) -> None:
-        self.train, self.watched, self.aside = list(train), list(watched), list(aside)
-
-
-def split(recipe: Recipe, data: Path, say: Say = print) -> Split:
-    """The clips of a recipe, divided by speaker. Raises DataError."""
-    settings = recipe.data
-    clips = manifests.read_all([data / name for name in settings.manifests], on_bad=settings.on_bad, say=say)
-    train, aside = by_speaker(clips, settings.held_aside, recipe.train.seed)
-    order = random.Random(recipe.train.seed)
-    order.shuffle(train)
-    kept: list[Clip] = []
-    taken: dict[str, int] = {}
-    for clip in train:
-        taken[clip.speaker] = taken.get(clip.speaker, 0) + 1
-        if taken[clip.speaker] <= settings.most_per_speaker:
-            kept.append(clip)
-    watched, train = kept[: settings.watched], kept[settings.watched :]
-    for name in settings.unwritten:
-        limits = manifests.Limits(text=False)
-        train += manifests.read_all([data / name], limits, on_bad=settings.on_bad, say=say)
-    if len(train) < recipe.train.batch:
-        raise DataError(
-            f"{len(train)} clips are left to train on, less than one batch: lower data.held_aside, data.watched or train.batch."
-        )
-    return Split(train, watched, aside)
-
-
-class Teacher:
-    """What the unchanged model says at each token of a label. Asked once for each clip; kept as the decoder's last hidden states (1 kB a token)."""
-
-    def __init__(
-        self, model: WhisperForConditionalGeneration, examples: Examples, margin_s: float, device: torch.device
-    ) -> None:
-        self._model = model.to(device).eval().requires_grad_(False)
-        self._examples, self._margin, self._device = examples, margin_s, device
-        self._known: dict[int, torch.Tensor] = {}
-
-    @torch.no_grad()
-    def logits(self, index: torch.Tensor, tokens: int) -> torch.Tensor:
-        """(batch, tokens, vocabulary) for the clips of a batch."""
-        numbers = index.tolist()
-        unknown = [number for number in numbers if number not in self._known]
-        if unknown:
-            self._ask(unknown)
-        hidden = [self._known[number] for number in numbers]
-        stacked = torch.zeros((len(hidden), tokens, hidden[0].shape[1]), device=self._device)
-        for row, states in zip(stacked, hidden, strict=True):
-            row[: len(states)] = states
-        return self._model.proj_out(stacked)
-
-    def _ask(self, numbers: list[int]) -> None:
-        examples = [
-            {"index": n, "features": self._examples.features(n), "labels": self._examples.labels[n]} for n in numbers
-        ]
-        batch = collate(examples, self._margin)
-        ids = _decoder_inputs(self._model, batch["labels"]).to(self._device)
-        states = self._model.model(
-            input_features=batch["input_features"].to(self._device), decoder_input_ids=ids
-        ).last_hidden_state
-        for example, row in zip(examples, states, strict=True):
-            self._known[example["index"]] = row[: len(example["labels"])].half()
-
-
-def _decoder_inputs(model: WhisperForConditionalGeneration, labels: torch.Tensor) -> torch.Tensor:
-    from transformers.models.whisper.modeling_whisper import shift_tokens_right
-
-    return shift_tokens_right(labels, model.config.pad_token_id, model.config.decoder_start_token_id)
+from training.whisper.split import Say, Split, split
+from training.whisper.teacher import Teacher, divergence
 
 
 class ShortContextTrainer(Seq2SeqTrainer):
@@ -138,10 +57,8 @@ class ShortContextTrainer(Seq2SeqTrainer):
         outputs = model(**inputs)
         loss = outputs.loss
         if self._teacher is not None and self._weight:
-            counted = inputs["labels"] != IGNORED
-            taught = self._teacher.logits(index, counted.shape[1])[counted].log_softmax(-1)
-            said = outputs.logits[counted].float().log_softmax(-1)
-            loss = loss + self._weight * nn.functional.kl_div(said, taught, log_target=True, reduction="batchmean")
+            taught = self._teacher.logits(index, inputs["labels"].shape[1])
+            loss = loss + self._weight * divergence(outputs.logits, taught, inputs["labels"])
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args, metric_key_prefix: str = "eval", **kwargs) -> dict[str, float]:
@@ -203,6 +120,7 @@ def arguments(recipe: Recipe, out: Path) -> Seq2SeqTrainingArguments:
         warmup_steps=min(settings.warmup, settings.steps // 4),
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
+        use_cpu=not torch.cuda.is_available(),
         bf16=settings.precision == "bfloat16",
         fp16=settings.precision == "float16",
         eval_strategy="steps" if recipe.data.watched else "no",
