@@ -1,0 +1,54 @@
+"""Which adapter runs which kind of speech recogniser. Adapters are imported when one is wanted: torch takes seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.errors import ModelError
+from pipelines.models.ports import SpeechToText
+
+
+def _faster_whisper(folder: Path, threads: int, beam: int) -> SpeechToText:
+    from pipelines.adapters.stt.faster_whisper import FasterWhisper
+
+    return FasterWhisper(folder, threads=threads, beam=beam)
+
+
+def _ctc(folder: Path, threads: int, beam: int) -> SpeechToText:
+    from pipelines.adapters.stt.ctc import Ctc
+
+    return Ctc(folder, threads=threads)
+
+
+def _wav2vec2(folder: Path, threads: int, beam: int) -> SpeechToText:
+    from pipelines.adapters.stt.wav2vec2 import Wav2Vec2
+
+    return Wav2Vec2(folder, threads=threads)
+
+
+_LOAD: dict[str, Callable[[Path, int, int], SpeechToText]] = {
+    "faster-whisper": _faster_whisper,
+    "ctc": _ctc,
+    "wav2vec2": _wav2vec2,
+}
+
+KINDS = tuple(_LOAD)
+
+NEEDS: dict[str, tuple[str, ...]] = {"ctc": ("torch", "safetensors"), "wav2vec2": ("torch", "transformers")}
+"""Packages of a kind that are not of the plain installation."""
+
+INSTALL = "pip install 'allo[train]'"
+"""What brings them."""
+
+
+def load(kind: str, folder: Path, *, threads: int, beam: int = 5) -> SpeechToText:
+    """The recogniser in `folder`, whose files are trusted. `beam`: of kinds that search. Raises ModelError."""
+    if kind not in _LOAD:
+        raise ModelError(f"no recogniser here runs models of kind {kind!r}. Known: {', '.join(KINDS)}.")
+    try:
+        return _LOAD[kind](folder, threads, beam)
+    except ModuleNotFoundError as error:
+        if error.name not in NEEDS.get(kind, ()):
+            raise
+        raise ModelError(
+            f"{folder.name} is a model of kind {kind}, which needs {error.name}; it is not installed. Run: {INSTALL}"
+        ) from error
