@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.errors import ModelError
+from pipelines.models import self_test
+from pipelines.models.card import ModelCard
 from pipelines.models.ports import SpeechToText
 
 
@@ -52,3 +54,15 @@ def load(kind: str, folder: Path, *, threads: int, beam: int = 5) -> SpeechToTex
         raise ModelError(
             f"{folder.name} is a model of kind {kind}, which needs {error.name}; it is not installed. Run: {INSTALL}"
         ) from error
+
+
+def load_added(card: ModelCard, folder: Path, *, threads: int, beam: int = 5) -> SpeechToText:
+    """The same for an exported model, which must pass its self-test on this machine, with the packages that are here today.
+    It takes about as long as the loading itself warms up (0.1 s for Whisper base), so it is run each time."""
+    model = load(card.kind, folder, threads=threads, beam=beam)
+    if wrong := self_test.differs(model, self_test.load(folder / self_test.FILE)):
+        raise ModelError(
+            f"{card.name} fails its self-test: {wrong}. It is not used. Export it again with the packages of this machine, "
+            "or install those that its card names (allo models show)."
+        )
+    return model
