@@ -1,6 +1,7 @@
 """The `allo` command. Each subcommand lives beside what it commands; imports of models stay inside the commands that need them."""
 
 import os
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,8 @@ def _add_commands() -> None:
     app.command("replay")(make_replay(open_models))
     app.command()(doctor)
     app.add_typer(models, name="models")
+    for command in entry_points(group="allo.commands"):  # training's, which serving does not know; and yours
+        app.add_typer(command.load(), name=command.name)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from pipelines.errors import ConfigError
 from pipelines.models.card import ORDER, Port, SourceKind
 from pipelines.models.registry import Registry
 from pipelines.models.store import Store, default_root
+from pipelines.problems import explain
 from pipelines.turns.policy import CallSettings
 from pipelines.units import MS, SECOND
 from server.agent_config import (
@@ -29,7 +30,7 @@ from server.agent_config import (
     example_agent,
     plain_number,
 )
-from server.config_problems import clashes, explain
+from server.config_problems import clashes
 from server.reference import FilePath, Secret, shaped
 
 __all__ = ["AgentConfig", "Config", "HttpTool", "LlmSettings", "McpServer", "TtsSettings", "TurnSettings", "load"]

@@ -10,11 +10,11 @@ import structlog
 from aiohttp import web
 from pydantic import Field, field_validator
 
+from pipelines.problems import explain
 from server import auth
 from server.agent_config import AgentConfig, Language, Section, plain_number
 from server.carriers import CarrierError, twilio
 from server.carriers.jambonz_rest import JambonzRest
-from server.config_problems import explain
 from server.house import House
 from server.placed import Pace, Placed
 from server.reference import shaped

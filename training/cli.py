@@ -1,0 +1,12 @@
+"""`allo train`: the recipes. Each room's commands live in its own `cli.py`; torch is imported when one of them runs."""
+
+import typer
+
+app = typer.Typer(
+    help="Make the models that the server loads: speech recognition from scratch and fine-tuned.", no_args_is_help=True
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Recipes are TOML files; every key can be set on the command line as key=value."""
