@@ -61,12 +61,12 @@ def list_models(config: ConfigFile = None, as_json: AsJson = False) -> None:
     own = [status for status in statuses if status.card.name in store.registry.added]
     console.print(_table(f"in {store.root}", [status for status in statuses if status not in own], used))
     if own:
-        console.print(_table("from your own training", own, used))
+        console.print(_table("from your own training", own, used, kinds_too=True))
     for reason in store.registry.broken.values():
         typer.echo(f"allo: {reason}", err=True)
 
 
-def _table(title: str, statuses: list[Status], used: list[str]) -> Table:
+def _table(title: str, statuses: list[Status], used: list[str], kinds_too: bool = False) -> Table:
     heads = ("model", "for", "licence", "MB", "state", "used")
     table = Table(*heads, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.columns[0].no_wrap, table.columns[3].justify = True, "right"
@@ -76,7 +76,7 @@ def _table(title: str, statuses: list[Status], used: list[str]) -> Table:
         table.add_row(
             *(
                 card.name,
-                f"{card.port} ({card.kind})" if card.port == "stt" else card.port,
+                f"{card.port} ({card.kind})" if kinds_too else card.port,
                 escape(card.licence),
                 f"{card.size / 1e6:,.1f}",
             ),

@@ -133,6 +133,11 @@ def read_card(folder: Path) -> CardFile:
     return card
 
 
+def languages_of(folder: Path) -> tuple[str, ...]:
+    """The languages of a model by its card, () when there is no card to ask."""
+    return read_card(folder).provenance.languages if (folder / CARD).is_file() and (folder / MANIFEST).is_file() else ()
+
+
 def check(folder: Path) -> ModelCard:
     """The card of an exported folder whose files all are what `model.toml` says. Hashes everything. Raises ModelError naming
     the model, every file that is not, and the mend."""
