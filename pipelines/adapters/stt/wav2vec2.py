@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer, PretrainedConfig
+from transformers.utils import logging as transformers_logging
 
 from pipelines.errors import ModelError
 from pipelines.models import exported
@@ -35,6 +36,7 @@ class Wav2Vec2:
         if missing := [name for name in FILES if not (folder / name).is_file()]:
             raise ModelError(f"{', '.join(missing)} missing in {folder}. {_BROKEN}")
         torch.set_num_threads(threads)
+        transformers_logging.disable_progress_bar()  # a server's log is no place for one
         try:
             # A folder that does not exist would be looked for on the hub; code that lies in one is never run.
             here = {"local_files_only": True, "trust_remote_code": False}
@@ -64,7 +66,9 @@ class Wav2Vec2:
         if audio.size < self._fewest:
             return Transcript("", known[0], sure)
         ids = self.log_probs(audio).argmax(axis=-1)
-        return Transcript(self._tokenizer.decode(ids.tolist(), skip_special_tokens=True).strip(), known[0], sure)
+        # Cleaning up is meant for subwords: it would join "that 's".
+        text = self._tokenizer.decode(ids.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return Transcript(text.strip(), known[0], sure)
 
     def log_probs(self, audio: Audio) -> NDArray[np.float32]:
         """(frames, symbols), natural logarithms; a frame lasts 20 ms with the published front ends. Raises ModelError."""
