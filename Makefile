@@ -34,7 +34,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	@$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .[test]
+	@$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .[train,test]
 	@touch $@
 
 clean:
