@@ -19,7 +19,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import jiwer
 import msgspec
 import numpy as np
 import soundfile
@@ -27,8 +26,6 @@ from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from whisper_normalizer.basic import BasicTextNormalizer
-from whisper_normalizer.english import EnglishTextNormalizer
 
 from pipelines.adapters.stt.faster_whisper import FasterWhisper
 from pipelines.adapters.vad.silero import WINDOW, SileroVad
@@ -40,6 +37,7 @@ from pipelines.turns.policy import CallSettings
 from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from pipelines.units import ms_to_samples, us_to_samples
 from tests.load import live
+from training.common.measures import Errors, word_errors
 
 WIRE_RATE = 8_000
 LANGUAGES = ("en", "fr")
@@ -56,8 +54,6 @@ _MIN_WORDS = 5
 _LENGTH_S = (1.5, 9.0)
 _TAIL = ms_to_samples(128)
 
-_NORMALIZE: dict[str, Callable[[str], str]] = {"en": EnglishTextNormalizer(), "fr": BasicTextNormalizer()}
-
 
 class Caller(msgspec.Struct, frozen=True):
     """`audio`: 8 kHz mu-law. `spans`: first and last wire sample of each recording in it. `text`: what is said in
@@ -68,19 +64,6 @@ class Caller(msgspec.Struct, frozen=True):
     audio: bytes
     text: str
     spans: tuple[tuple[int, int], ...]
-
-
-class Errors(msgspec.Struct, frozen=True):
-    """Substituted, missing and added words, of how many."""
-
-    errors: int
-    words: int
-
-    def __add__(self, other: "Errors") -> "Errors":
-        return Errors(self.errors + other.errors, self.words + other.words)
-
-    def __str__(self) -> str:
-        return f"{100 * self.errors / self.words:.1f}"
 
 
 # ---- the callers
@@ -186,30 +169,20 @@ def utterances(audio: Audio, vad: VoiceActivity) -> list[tuple[int, int]]:
 # ---- the table
 
 
-def score(text: str, heard: str, language: str) -> Errors:
-    """Word errors of `heard` against `text`, both without case, punctuation and (English) spelling variants."""
-    normalize = _NORMALIZE[language]
-    counted = jiwer.process_words(normalize(text), normalize(heard))
-    return Errors(
-        counted.substitutions + counted.deletions + counted.insertions,
-        counted.hits + counted.substitutions + counted.deletions,
-    )
-
-
 def table(people: Sequence[Caller], ways: dict[str, Callable[[Caller], str]], console: Console) -> dict[str, Errors]:
     """Hear every caller in every way, print the word error rates in per cent, and return the totals."""
     shown = Table("caller", "words", *ways, title="Word error rate, %")
     rows = []
     for person in people:
-        row = {way: score(person.text, hear(person), person.language) for way, hear in ways.items()}
+        row = {way: word_errors(person.text, hear(person), person.language) for way, hear in ways.items()}
         rows.append((person, row))
-        shown.add_row(person.name, str(next(iter(row.values())).words), *map(str, row.values()))
+        shown.add_row(person.name, str(next(iter(row.values())).total), *map(str, row.values()))
     totals: dict[str, Errors] = {}
     for language in (*LANGUAGES, "all"):
         picked = [row for person, row in rows if language in ("all", person.language)]
         totals = {way: sum((row[way] for row in picked), Errors(0, 0)) for way in ways}
         shown.add_section()
-        shown.add_row(language, str(next(iter(totals.values())).words), *map(str, totals.values()))
+        shown.add_row(language, str(next(iter(totals.values())).total), *map(str, totals.values()))
     console.print(shown)
     return totals
 

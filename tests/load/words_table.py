@@ -51,7 +51,8 @@ from pipelines.replay.audio_files import caller_dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings, Phrases
 from pipelines.units import SECOND
-from tests.load.words import Errors, score
+from training.common.measures import Errors, interval, word_errors
+from training.common.measures import rate as error_rate
 
 SETS = ("en_librispeech", "en_telephone_prompts", "en_speechocean762", "fr_tuxpaint")
 WAYS = ("offline", "final", "call", "partial")
@@ -60,7 +61,6 @@ WITHIN = 1.0
 _LONGEST_S = 28.0  # our recogniser takes 30 at once
 _QUIET_US = SECOND // 2  # before the recording
 _HISS = 6.0  # of the line itself, in steps of 16 bit
-_DRAWS = 2_000
 _SILENT = Phrases(greeting="Hello.", prompt="Hello?", goodbye="Goodbye.", apology="Sorry.", fillers=())
 
 
@@ -171,19 +171,14 @@ def call(clip: Clip, stt: SpeechToText, vad: VoiceActivity, languages: tuple[str
 
 def rate(scored: Sequence[Scored], way: str, subset: str = "") -> float:
     """Word error rate in per cent, of one set or of all; NaN of nothing."""
-    errors = sum((s.errors for s in scored if s.way == way and subset in ("", s.subset)), Errors(0, 0))
-    return 100 * errors.errors / errors.words if errors.words else np.nan
+    return 100 * error_rate([s.errors for s in scored if s.way == way and subset in ("", s.subset)])
 
 
 def difference(scored: Sequence[Scored], way: str) -> tuple[float, float, float]:
     """(points by which `way` is worse than offline, the least and the most of 95 in 100 draws of the clips)."""
-    both = [[s.errors for s in scored if s.way == one] for one in (way, "offline")]
-    errors = np.array([[e.errors for e in side] for side in both])
-    words = np.array([e.words for e in both[1]])
-    drawn = np.random.default_rng(0).integers(0, len(words), (_DRAWS, len(words)))
-    points = 100 * (errors[0] - errors[1])[drawn].sum(axis=1) / words[drawn].sum(axis=1)
-    low, high = np.percentile(points, (2.5, 97.5))
-    return float(100 * (errors[0] - errors[1]).sum() / words.sum()), float(low), float(high)
+    ours, plain = ([s.errors for s in scored if s.way == one] for one in (way, "offline"))
+    low, high = interval(ours, plain)
+    return 100 * (error_rate(ours) - error_rate(plain)), 100 * low, 100 * high
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -213,7 +208,7 @@ def rows(scored: Sequence[Scored]) -> list[Row]:
 def table(scored: Sequence[Scored]) -> Table:
     heads = []
     for name in dict.fromkeys(s.subset for s in scored):
-        words = [s.errors.words for s in scored if s.way == WAYS[0] and s.subset == name]
+        words = [s.errors.total for s in scored if s.way == WAYS[0] and s.subset == name]
         heads.append(f"{name}\n{len(words)} clips, {sum(words)} words")
     shown = Table("", *heads, "all", "to offline (95 %)", "within 1", "ms", title="Word error rate, %")
     for row in rows(scored):
@@ -235,7 +230,9 @@ def measure(chosen: Sequence[Clip], ways: dict[str, Callable[[Clip], Heard]], co
         for clip in progress.track(chosen, description="clips"):
             for way, hear in ways.items():
                 heard = hear(clip)
-                scored.append(Scored(clip.subset, way, score(clip.text, heard.text, clip.language), heard.took_ms))
+                scored.append(
+                    Scored(clip.subset, way, word_errors(clip.text, heard.text, clip.language), heard.took_ms)
+                )
     return scored
 
 
