@@ -20,4 +20,12 @@ def _add_data() -> None:
     app.add_typer(data, name="data")
 
 
+def _add_whisper() -> None:
+    from training.whisper import cli
+
+    for command in (cli.whisper, cli.context_table, cli.parity, cli.convert_whisper, cli.export_whisper, cli.transcribe):
+        app.command()(command)
+
+
 _add_data()
+_add_whisper()

@@ -25,7 +25,7 @@ from training.common.manifests import Clip
 from training.common.measures import rate
 from training.whisper import checkpoint, labels
 from training.whisper.checkpoint import Checkpoint
-from training.whisper.evaluate import Transcriber, word_errors_of
+from training.whisper.evaluate import Transcriber, watched_errors
 from training.whisper.examples import Batches, Examples, Labels
 from training.whisper.parts import choose_part, merged
 from training.whisper.settings import Recipe
@@ -179,5 +179,5 @@ def _watched(model: nn.Module, start: Checkpoint, clips: Sequence[Clip], recipe:
         now = Checkpoint(merged(copy.deepcopy(model).cpu()), start.tokenizer, start.name)
         transcriber = Transcriber(convert(now, Path(made) / "model", "int8"), threads=torch.get_num_threads())
         return rate(
-            word_errors_of(transcriber, clips, margin_s=recipe.context.watched_s, plain_line=recipe.channel.plain)
+            watched_errors(transcriber, clips, margin_s=recipe.context.watched_s, plain_line=recipe.channel.plain)
         )
