@@ -1,6 +1,8 @@
 """The adapter of wav2vec 2.0 and HuBERT, on the real networks made small, with random weights: what it writes is noise, and
 must be the noise that transformers writes."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -30,8 +32,9 @@ def test_it_hears_what_transformers_hears(checkpoint, model):
     net = transformers.AutoModelForCTC.from_pretrained(checkpoint).eval()
     with torch.no_grad():
         logits = net(**processor(audio, sampling_rate=16_000, return_tensors="pt")).logits
-    [text] = processor.batch_decode(logits.argmax(-1), skip_special_tokens=True)
+    [text] = processor.batch_decode(logits.argmax(-1))
     assert len(text) > 10
+    text = re.sub(" +", " ", text.replace("<unk>", ""))
     heard = model.transcribe(audio, languages=["fr"], final=True)
     assert (heard.text, heard.language, heard.p_language) == (text.strip(), "fr", 1.0)
     assert np.allclose(model.log_probs(audio), torch.log_softmax(logits[0], -1).numpy(), atol=1e-5)
