@@ -32,6 +32,7 @@ def load(
     if not Path(base).is_dir() and base.count("/") != 1:
         raise ModelError(f"{base} is no folder, and no OWNER/NAME on the hub. Mend `base` in the recipe.")
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # what is missing is looked at below
     try:
         features = AutoFeatureExtractor.from_pretrained(base, **_TRUST)
         if features.model_input_names[0] != "input_values" or features.sampling_rate != SAMPLE_RATE:
@@ -41,7 +42,7 @@ def load(
             )
         own = settings.vocabulary == "base"
         tokenizer = AutoTokenizer.from_pretrained(base, **_TRUST) if own else vocabulary.tokenizer(characters)
-        net = AutoModelForCTC.from_pretrained(
+        net, found = AutoModelForCTC.from_pretrained(
             base,
             dtype=torch.float32,
             vocab_size=len(tokenizer),
@@ -56,6 +57,7 @@ def load(
             mask_time_prob=settings.mask_time,
             mask_time_length=settings.mask_frames,
             ignore_mismatched_sizes=not own,
+            output_loading_info=True,
             **_TRUST,
         )
     except (OSError, ValueError, RuntimeError) as error:
@@ -63,6 +65,12 @@ def load(
         raise ModelError(
             f"No network to fine-tune in {base}: {first} Give a folder saved by transformers, or a name that the hub has."
         ) from error
+    new = ("masked_spec_embed",) if own else ("masked_spec_embed", "lm_head.weight", "lm_head.bias")
+    lacking = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
+    if lacking := sorted(name for name in lacking if not name.endswith(new)):
+        raise ModelError(
+            f"{base} lacks {len(lacking)} weights of its own network ({lacking[0]}, ...): they would be random. Take another."
+        )
     if not own:
         torch.nn.init.normal_(net.lm_head.weight, std=0.02)  # of as many letters as before, they are not the same ones
         torch.nn.init.zeros_(net.lm_head.bias)

@@ -50,9 +50,13 @@ class Wav2Vec2:
             here = {"local_files_only": True, "trust_remote_code": False}
             self._features = AutoFeatureExtractor.from_pretrained(folder, **here)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, **here)
-            self._net = AutoModelForCTC.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, **here
-            ).eval()
+            net, found = AutoModelForCTC.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **here
+            )
+            # What is not in the file would be random, without a word. (The embedding of masks is of use in training only.)
+            if lacking := [name for name in found["missing_keys"] if not name.endswith("masked_spec_embed")]:
+                raise ValueError(f"{', '.join(sorted(lacking)[:3])} not in model.safetensors")
+            self._net = net.eval()
             self._fewest = fewest_samples(self._net.config)
             self.log_probs(np.zeros(SAMPLE_RATE, np.float32))  # the first run allocates: not while a caller waits
         except Exception as error:  # transformers raises whatever its parts do

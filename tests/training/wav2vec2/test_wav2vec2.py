@@ -155,7 +155,9 @@ def test_what_is_frozen_does_not_move(tmp_path, part, moved):
     assert front
     assert all(torch.equal(before[name], after[name]) for name in front)
     changed = {
-        name for name in before if before[name].shape != after[name].shape or not torch.equal(before[name], after[name])
+        name
+        for name in before.keys() & after.keys()
+        if before[name].shape != after[name].shape or not torch.equal(before[name], after[name])
     }
     for beginning in moved:
         assert any(name.startswith(beginning) for name in changed), beginning
@@ -294,13 +296,25 @@ def test_the_same_epoch_and_place_give_the_same_batch(tmp_path):
 # ---- what is refused
 
 
-def test_a_base_that_is_not_there_is_named(tmp_path, monkeypatch):
+def test_a_base_that_is_not_there_is_named(tmp_path):
     for name, words in (
         (str(tmp_path / "a" / "b" / "c"), "is no folder"),
         (str(tmp_path), "No network to fine-tune in"),
     ):
         with pytest.raises(ModelError, match=words):
             train(recipe(Path(name)), DATA, tmp_path / "run", say=lambda _: None, quiet=True)
+
+
+def test_a_base_that_lacks_weights_is_not_filled_up_with_random_ones(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    start = base(tmp_path / "base")
+    weights = load_file(start / "model.safetensors")
+    gone = next(name for name in weights if "encoder.layers.1" in name)
+    del weights[gone]
+    save_file(weights, start / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=f"lacks 1 weights of its own network \\({gone}"):
+        train(recipe(start), DATA, tmp_path / "run", say=lambda _: None, quiet=True)
 
 
 def test_a_network_that_hears_no_waveforms_is_refused(tmp_path):
