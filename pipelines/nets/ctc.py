@@ -1,0 +1,124 @@
+"""A network that reads sound and writes characters: features in, one probability a character and frame out, trained with CTC.
+
+    features -> (x - mean) / deviation -> [learned filters] -> `stride` frames joined into one -> body -> characters
+
+CTC: Graves et al. 2006. Number 0 of the output is its blank. `training/ctc/CTC.md` walks through it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipelines.nets.body import Body, hide
+from pipelines.nets.cnn import Cnn
+from pipelines.nets.conformer import Conformer
+from pipelines.nets.mlp import Mlp
+from pipelines.nets.recurrent import CnnRecurrent, Recurrent
+from pipelines.nets.settings import NetSettings
+from pipelines.nets.transformer import Transformer
+from pipelines.nets.waveform import Waveform
+
+
+def build(settings: NetSettings, vocabulary_size: int) -> "CtcNet":
+    """A new net, with weights drawn from torch's generator (`torch.manual_seed` first). `vocabulary_size` counts the blank."""
+    return CtcNet(settings, vocabulary_size)
+
+
+class CtcNet(nn.Module):
+    """What an item gets does not depend on what it is batched with, nor on how far it is padded."""
+
+    def __init__(self, settings: NetSettings, vocabulary_size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        size = settings.features.size
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("deviation", torch.ones(size))
+        self.waveform = Waveform(settings.bands) if settings.input == "raw" else None
+        inside = settings.bands if self.waveform else size
+        self.join = nn.Sequential(nn.Linear(inside * settings.stride, settings.width), nn.LayerNorm(settings.width))
+        self.dropout = nn.Dropout(settings.dropout)
+        self.body = _body(settings)
+        self.head = nn.Linear(settings.width, vocabulary_size)
+
+    def normalise_by(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
+        """Keep the moments of the training data (`pipelines.audio.features.Moments`), each of shape (F,), with the weights."""
+        self.mean.copy_(torch.from_numpy(mean))
+        self.deviation.copy_(torch.from_numpy(deviation))
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """features (B, T, F), lengths (B,) in 1..T -> log probabilities (B, T', V), float32, and lengths' (B,).
+
+        Padding beyond an item's length may hold anything finite in and holds nothing of use out.
+        """
+        frames, lengths = self.joined(features, lengths)
+        mask = _mask(lengths, frames.shape[1])
+        return self.characters(self.body(self.dropout(frames), mask)), lengths
+
+    def joined(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised, filtered, and every `stride` frames made one; the last is filled up with zeros."""
+        features = hide((features - self.mean) / self.deviation, _mask(lengths, features.shape[1]))
+        if self.waveform:
+            features = self.waveform(features)
+            lengths = self._frames(lengths)
+            features = hide(features, _mask(lengths, features.shape[1]))
+        stride = self.settings.stride
+        batch, length, size = features.shape
+        features = nn.functional.pad(features, (0, 0, 0, -length % stride))
+        return self.join(features.reshape(batch, -1, stride * size)), -(-lengths // stride)
+
+    def characters(self, frames: Tensor) -> Tensor:
+        """What the body made of frames, as log probabilities."""
+        return self.head(frames).float().log_softmax(-1)
+
+    def frames_out(self, frames_in: int) -> int:
+        """Output frames for an item of `frames_in` rows of features (samples, for "raw")."""
+        frames = Waveform.frames_out(frames_in) if self.waveform else frames_in
+        return -(-frames // self.settings.stride)
+
+    def _frames(self, samples: Tensor) -> Tensor:
+        return torch.tensor([Waveform.frames_out(n) for n in samples.tolist()], device=samples.device)
+
+    @property
+    def causal(self) -> bool:
+        """Whether it can write while it listens: "mlp" and "cnn" wait for a fixed number of frames, "lstm" and "gru" for none.
+
+        The others look at the whole utterance at each frame, so a partial means to run them over it again.
+        """
+        return self.body.future is not None
+
+    @property
+    def parameters_count(self) -> int:
+        """Numbers that training changes."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def pad(clips: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Features of several clips, each (T, F), as one batch: (B, longest T, F) filled with zeros, and lengths (B,)."""
+    lengths = torch.tensor([len(clip) for clip in clips])
+    return nn.utils.rnn.pad_sequence([torch.from_numpy(clip) for clip in clips], batch_first=True), lengths
+
+
+def _mask(lengths: Tensor, longest: int) -> Tensor:
+    return torch.arange(longest, device=lengths.device) < lengths[:, None]
+
+
+def _body(settings: NetSettings) -> Body:
+    width, layers, kernel, dropout = settings.width, settings.layers, settings.kernel, settings.dropout
+    match settings.net:
+        case "mlp":
+            return Mlp(width, layers, kernel, dropout)
+        case "cnn":
+            return Cnn(width, layers, kernel, dropout)
+        case "lstm" | "gru":
+            return Recurrent(width, layers, dropout, cell=settings.net, directions=1)
+        case "bilstm":
+            return Recurrent(width, layers, dropout, cell="lstm", directions=2)
+        case "cnn_bilstm":
+            return CnnRecurrent(width, layers, kernel, dropout)
+        case "transformer":
+            return Transformer(width, layers, settings.heads, dropout)
+        case "conformer":
+            return Conformer(width, layers, settings.heads, kernel, dropout)
