@@ -31,7 +31,9 @@ class Pico:
         try:
             from py_nanotts import NanoTTS
         except ImportError:
-            raise ModelError("the voice Pico is not installed. Install it with `pip install py-nanotts`.") from None
+            raise ModelError(
+                "the voice Pico is not installed. Install it with `pip install py-nanotts` (Linux)."
+            ) from None
         self._engine, self._voice, self._speed, self._pitch = NanoTTS(), VOICES[language], speed, pitch
         self.identity = f"pico:{self._voice}:{speed:g}:{pitch:g}"
 

@@ -13,7 +13,7 @@ from training.common.errors import DataError
 
 def test_without_the_library_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(DataError, match="pip install datasets"):
+    with pytest.raises(DataError, match=r"pip install .allo\[hugging-face\]"):
         huggingface.read(str(tmp_path), tmp_path)
 
 
