@@ -1,4 +1,4 @@
-"""SVOX Pico (Apache-2.0), in the package py-nanotts with its voices: 16 kHz, robotic but clear, and forty times faster
+"""SVOX Pico (Apache-2.0), in the package py-nanotts with its voices: 16 kHz, robotic but clear, and fifty times faster
 than speech on one thread. For synthesized training data, and for machines that can do no better.
 
 The last bits of its samples differ from one time to the next; a process that says the same texts in the same order says
