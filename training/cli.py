@@ -20,4 +20,11 @@ def _add_data() -> None:
     app.add_typer(data, name="data")
 
 
+def _add_fine_tuning() -> None:
+    from training.wav2vec2.cli import wav2vec2
+
+    app.command()(wav2vec2)
+
+
 _add_data()
+_add_fine_tuning()

@@ -61,9 +61,9 @@ def load(
             **_TRUST,
         )
     except (OSError, ValueError, RuntimeError) as error:
-        first = str(error).strip().partition("\n")[0]
+        first = str(error).strip().partition("\n")[0].rstrip(".")
         raise ModelError(
-            f"No network to fine-tune in {base}: {first} Give a folder saved by transformers, or a name that the hub has."
+            f"No network to fine-tune in {base}: {first}. Give a folder saved by transformers, or a name that the hub has."
         ) from error
     new = ("masked_spec_embed",) if own else ("masked_spec_embed", "lm_head.weight", "lm_head.bias")
     lacking = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]

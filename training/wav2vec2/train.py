@@ -12,7 +12,7 @@ from pipelines.adapters.stt.wav2vec2 import FILES, fewest_samples, scores, writt
 from pipelines.models.self_test import MAX_SAMPLES, SelfTest
 from training.common import audio, loop
 from training.common.errors import DataError
-from training.common.export import Data, export, provenance
+from training.common.export import Data, export, provenance, require_free
 from training.wav2vec2 import checkpoint, vocabulary
 from training.wav2vec2.data import Batches, Say, Split, Utterance, heard, line, split
 from training.wav2vec2.evaluate import listen
@@ -34,6 +34,7 @@ def train(
     A run that `out` already holds goes on from its last checkpoint unless `fresh`; `replace`: an exported folder there goes.
     Raises DataError, ModelError, RecipeError.
     """
+    require_free(out / recipe.name, replace)
     torch.set_num_threads(recipe.threads)
     for seed in (random.seed, np.random.seed, torch.manual_seed):  # the new head, and the masks inside the network
         seed(recipe.loop.seed)

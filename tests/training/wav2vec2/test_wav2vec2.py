@@ -296,6 +296,13 @@ def test_the_same_epoch_and_place_give_the_same_batch(tmp_path):
 # ---- what is refused
 
 
+def test_a_place_that_is_taken_is_said_before_training(tmp_path):
+    (tmp_path / "run" / "tiny").mkdir(parents=True)
+    with pytest.raises(ModelError, match="is there already"):
+        train(recipe(tmp_path), DATA, tmp_path / "run", say=lambda _: None, quiet=True)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["tiny"]
+
+
 def test_a_base_that_is_not_there_is_named(tmp_path):
     for name, words in (
         (str(tmp_path / "a" / "b" / "c"), "is no folder"),
