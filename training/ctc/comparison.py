@@ -1,0 +1,217 @@
+"""The comparison's recipe and its cells: what is trained, and what is written down of it. `compare.py` runs them."""
+
+import json
+import os
+import time
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import torch
+from annotated_types import Ge
+from pydantic import Field
+
+from pipelines.audio.features import Kind
+from pipelines.nets.ctc import build
+from pipelines.nets.settings import Net, NetSettings
+from training.common.loop import LoopSettings
+from training.common.recipe import Section
+from training.ctc.augment import Augment
+from training.ctc.data import Batches, Utterance, Variations
+from training.ctc.evaluate import ctc_loss
+from training.ctc.recipe import CtcRecipe, DataSettings
+from training.ctc.train import Prepared, fit
+
+_TIMED_STEPS = 15
+_TIMED_S = 2.0  # the clip whose streaming is timed
+
+
+class Comparison(Section):
+    """A whole recipe of `allo train compare`."""
+
+    name: str = Field("compare", pattern=r"[a-z0-9][a-z0-9._-]*")
+    language: str = "en"
+    licence: str = "CC-BY-SA-4.0"
+    data: DataSettings
+    """`validation` and `test` are not read: each speaker is the unseen one in turn."""
+    inputs: list[Kind] = ["mfcc", "log_mel", "spectrogram", "raw"]
+    nets: list[Net] = ["mlp", "cnn", "lstm", "gru", "bilstm", "cnn_bilstm", "transformer", "conformer"]
+    seeds: Annotated[int, Ge(1)] = 3
+    seconds: float = Field(6.0, gt=0, description="Processor time of one training; the steps that fit are measured first.")
+    steps: int | None = Field(None, ge=1, description="The same steps for all instead of the same seconds.")
+    best_seconds: float = Field(60.0, gt=0, description="Processor time of each training of the best cell, at the end.")
+    net: dict[str, Any] = {}
+    """Settings that all nets share: width, stride ..."""
+    only: dict[str, dict[str, Any]] = {}
+    """Settings of one net: [only.conformer] ..."""
+    learning_rates: dict[str, float] = {}
+    """Of nets or inputs that need another than the loop's; an input's is a factor."""
+    augment: Augment = Augment()
+    loop: LoopSettings = LoopSettings()
+
+    def net_settings(self, input_: Kind, net: Net) -> NetSettings:
+        """Of one cell."""
+        return NetSettings.model_validate(self.net | self.only.get(net, {}) | {"input": input_, "net": net})
+
+    def recipe(self, input_: Kind, net: Net, seed: int, unseen: str, steps: int) -> CtcRecipe:
+        """What one training of a cell is, as a recipe of `allo train ctc`."""
+        loop = {
+            "steps": steps,
+            "seed": seed,
+            "learning_rate": self.learning_rates.get(net, self.loop.learning_rate) * self.learning_rates.get(input_, 1.0),
+            "evaluate_every": max(1, -(-steps // 6)),
+            "log_every": max(1, steps // 30),
+            "checkpoint_every": 0,
+            "tensorboard": False,
+        }
+        return CtcRecipe(
+            name=f"{self.name}-{input_.replace('_', '-')}-{net.replace('_', '-')}",
+            note=f"{net} on {input_}, from the comparison",
+            language=self.language,
+            licence=self.licence,
+            data=self.data.model_copy(update={"test": [unseen], "validation": []}),
+            net=self.net_settings(input_, net),
+            augment=self.augment,
+            loop=self.loop.model_copy(update=loop),
+        )
+
+    def cells(self) -> list[tuple[Kind, Net, int]]:
+        """(input, net, seed) in the order of training: a worker keeps the features of one input at a time."""
+        return list(product(self.inputs, self.nets, range(self.seeds)))
+
+
+class Pace(msgspec.Struct):
+    """How fast an input and a net are, on one core of this machine."""
+
+    step_s: float
+    """Processor time of a training step."""
+    clips_per_s: float
+    """In training."""
+    real_time: float
+    """Time to transcribe a stream of 2 s as it comes, by its length (below 1 keeps up): causal nets take each 100 ms once,
+    the others run over all that was said so far each 500 ms."""
+    causal: bool
+    parameters: int
+
+
+class Fold(msgspec.Struct):
+    """One training: a speaker left out and then listened to."""
+
+    unseen: str
+    steps: int
+    train_s: float
+    """Processor time, evaluations included."""
+    losses: list[tuple[int, float]]
+    measures: list[tuple[int, dict[str, float]]]
+    """On the unseen speaker, for the curves; nothing is chosen by them."""
+    word_errors: list[int]
+    words: list[int]
+    character_errors: list[int]
+    characters: list[int]
+    heard: list[str]
+    said: list[str]
+
+
+class Cell(msgspec.Struct):
+    """All trainings of (input, net, seed)."""
+
+    input: str
+    net: str
+    seed: int
+    folds: list[Fold]
+
+    def wer(self, without: str = "") -> float:
+        """Word errors on unseen speakers by words, but for the speaker `without`."""
+        folds = [fold for fold in self.folds if fold.unseen != without]
+        return sum(sum(f.word_errors) for f in folds) / sum(sum(f.words) for f in folds)
+
+    def cer(self) -> float:
+        """Character errors by characters."""
+        return sum(sum(f.character_errors) for f in self.folds) / sum(sum(f.characters) for f in self.folds)
+
+
+def write(file: Path, value: msgspec.Struct) -> None:
+    """Whole or not at all: a file that is there is a cell that is done."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside.write_bytes(msgspec.json.encode(value))
+    beside.replace(file)
+
+
+def timed(settings: NetSettings, alphabet_size: int, utterances: list[Utterance], batch: int) -> Pace:
+    """Measure a new net of `settings`: the steps of training, and streaming."""
+    torch.manual_seed(0)
+    net = build(settings, alphabet_size)
+    batches = Batches(utterances, Variations(utterances, Augment(), 0), net, batch, 0)
+    net.normalise_by(*batches.moments())
+    optimizer = torch.optim.AdamW(net.parameters())
+    epoch = batches(0)
+    net.train()
+    took = []
+    for number in range(_TIMED_STEPS):
+        data = epoch[number % len(epoch)]
+        start = time.process_time()
+        ctc_loss(net, data).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        took.append(time.process_time() - start)
+    step_s = sorted(took)[len(took) // 2]
+    return Pace(step_s, batch / step_s, _streaming(net, settings), net.causal, net.parameters_count)
+
+
+@torch.inference_mode()
+def _streaming(net: torch.nn.Module, settings: NetSettings) -> float:
+    net.eval()
+    clip = (0.1 * torch.randn(int(16_000 * _TIMED_S))).numpy()
+    hop_s = 0.1 if net.causal else 0.5
+    took = 0.0
+    for end in range(1, round(_TIMED_S / hop_s) + 1):
+        last = round(end * hop_s * 16_000)
+        first = max(0, last - 16_000 // 2) if net.causal else 0  # what a causal net needs behind it, at the most
+        start = time.process_time()
+        features = torch.from_numpy(settings.features(clip[first:last]))[None]
+        net(features, torch.tensor([features.shape[1]]))
+        took += time.process_time() - start
+    return took / _TIMED_S
+
+
+def trained(recipe: CtcRecipe, utterances: list[Utterance], variations: Variations, kept: dict, out: Path) -> Fold:
+    """One training, measured on the speaker that the recipe leaves out. The last weights are measured: none are chosen."""
+    unseen = recipe.data.test[0]
+    aside = [u for u in utterances if u.clip.speaker == unseen]
+    rest = [u for u in utterances if u.clip.speaker != unseen]
+    start = time.process_time()
+    done = fit(recipe, Prepared(rest, aside, []), out, variations=variations, kept=kept, keep="last", fresh=True, quiet=True)
+    assert done.validation is not None
+    return Fold(
+        unseen=unseen,
+        steps=done.outcome.steps,
+        train_s=time.process_time() - start,
+        losses=done.outcome.losses,
+        measures=done.outcome.measures,
+        word_errors=[e.errors for e in done.validation.words],
+        words=[e.total for e in done.validation.words],
+        character_errors=[e.errors for e in done.validation.characters],
+        characters=[e.total for e in done.validation.characters],
+        heard=done.validation.texts,
+        said=[u.clip.text for u in aside],
+    )
+
+
+def recipe_toml(recipe: CtcRecipe) -> str:
+    """A recipe as a file that reads back to the same recipe."""
+    lines: list[str] = []
+
+    def table(name: str, values: dict[str, Any]) -> None:
+        plain = {key: value for key, value in values.items() if not isinstance(value, dict) and value is not None}
+        if name and plain:
+            lines.extend(["", f"[{name}]"])
+        lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items())
+        for key, value in values.items():
+            if isinstance(value, dict):
+                table(f"{name}.{key}" if name else key, value)
+
+    table("", recipe.model_dump(mode="json"))
+    return "\n".join(lines) + "\n"
