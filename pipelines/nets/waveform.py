@@ -16,7 +16,8 @@ from pipelines.units import SAMPLE_RATE
 
 _STEP = 40  # samples between two looks of a filter: 2.5 ms
 _LOOKS = HOP // _STEP
-_SPAN = WINDOW + (_LOOKS - 1) * _STEP  # samples under one frame
+SPAN = WINDOW + (_LOOKS - 1) * _STEP
+"""Samples under one frame."""
 
 
 class Waveform(nn.Module):
@@ -35,12 +36,12 @@ class Waveform(nn.Module):
     @staticmethod
     def frames_out(samples: int) -> int:
         """Less than a frame counts as one."""
-        return 1 + max(0, samples - _SPAN) // HOP
+        return 1 + max(0, samples - SPAN) // HOP
 
     def forward(self, samples: Tensor) -> Tensor:
         waves = samples.transpose(1, 2)
-        if waves.shape[2] < _SPAN:
-            waves = nn.functional.pad(waves, (0, _SPAN - waves.shape[2]))
+        if waves.shape[2] < SPAN:
+            waves = nn.functional.pad(waves, (0, SPAN - waves.shape[2]))
         real, imaginary = self.filters(waves).chunk(2, dim=1)
         power = self.smoothing(real.square() + imaginary.square())
         # The smoothing may learn weights below zero; a logarithm takes no power below the floor.
