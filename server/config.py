@@ -13,7 +13,7 @@ from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
 from pipelines.errors import ConfigError
 from pipelines.models.card import ORDER, Port, SourceKind
 from pipelines.models.registry import Registry
-from pipelines.models.store import Store
+from pipelines.models.store import Store, default_root
 from pipelines.problems import explain
 from pipelines.turns.policy import CallSettings
 from pipelines.units import MS, SECOND
@@ -132,9 +132,10 @@ class JambonzSettings(Section):
 
 
 class SttSettings(Section):
-    """`beam`: 1 is greedy. `fallback`: the model that takes over when this one fails."""
+    """`kind`: what runs `model` (none: what its card says). `beam`: 1 is greedy. `fallback`: the model that takes over when
+    this one fails, of whatever kind."""
 
-    kind: Literal["faster-whisper"] = "faster-whisper"
+    kind: Literal["faster-whisper", "ctc", "wav2vec2"] | None = None
     model: str = _WHISPER
     threads: Threads = 2
     beam: int = Field(5, ge=1, le=10)
@@ -262,16 +263,17 @@ class Config(Section):
         return agent.voices.get(language) or self.models.tts[language]
 
     def wanted_models(self) -> list[tuple[str, Port, str, str]]:
-        """What of the model store is used: (key of the configuration, port, kind of adapter, name or "")."""
+        """What of the model store is used: (key of the configuration, port, kind of adapter or "" for what the model's card
+        says, name or "")."""
         models = self.models
         talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
         wanted: list[tuple[str, Port, str, str]] = []
         if talking or any(agent.analyze for agent in self.agents):
             wanted.append(("models.vad.model", "vad", models.vad.kind, models.vad.model))
         if talking:
-            wanted.append(("models.stt.model", "stt", models.stt.kind, models.stt.model))
+            wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
             if models.stt.fallback is not None:
-                wanted.append(("models.stt.fallback", "stt", models.stt.kind, models.stt.fallback))
+                wanted.append(("models.stt.fallback", "stt", "", models.stt.fallback))
             wanted.append(("models.denoise.kind", "denoise", models.denoise.kind, models.denoise.model))
             if models.turn.kind != "none":
                 wanted.append(("models.turn.model", "turn", models.turn.kind, models.turn.model))
@@ -295,12 +297,16 @@ class Config(Section):
     def store(self) -> Store:
         """The model store as configured. Raises ModelError for a manifest that cannot be read."""
         models = self.models
-        return Store(models.dir, models.order, folder=models.folder, registry=Registry.load(models.manifests))
+        return Store(models.dir, models.order, folder=models.folder, registry=self.registry())
+
+    def registry(self) -> Registry:
+        """The models that can be named here. Raises ModelError for a manifest that cannot be read."""
+        return Registry.load(self.models.manifests, self.models.dir or default_root())
 
 
-def load(path: Path | None) -> Config:
+def load(path: Path | None, *, check: bool = True) -> Config:
     """The configuration in a TOML file; None: the defaults, the example agent on loopback. Raises ConfigError with
-    every problem."""
+    every problem. `check`: also those between parts; left out where a model that is named and not there is being brought."""
     if path is None:
         return Config()
     try:
@@ -315,7 +321,7 @@ def load(path: Path | None) -> Config:
     except pydantic.ValidationError as error:
         # `from None`: what pydantic holds on to may include a secret
         raise _refusal(path, explain(error, Config)) from None
-    if problems := clashes(config):
+    if check and (problems := clashes(config)):
         raise _refusal(path, problems)
     return config
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipelines.adapters.stt.kinds import KINDS
 from pipelines.errors import ModelError
-from pipelines.models.registry import Registry
 from server.agent_config import plain_number
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ def _agent_clashes(config: "Config") -> Iterator[str]:
 
 def _model_clashes(config: "Config") -> Iterator[str]:
     try:
-        registry = Registry.load(config.models.manifests)
+        registry = config.registry()
     except ModelError as error:
         yield f"models.manifests: {error}"
         return
     for key, port, kind, name in config.wanted_models():
         if not name:
-            if any(card.port == port and card.kind == kind for card in registry):
-                yield f"{key}: {kind} needs a model. Add it."
+            if any(card.port == port and kind in ("", card.kind) for card in registry):
+                yield f"{key}: {kind or port} needs a model. Add it."
             continue
         try:
             card = registry[name]
@@ -54,5 +54,7 @@ def _model_clashes(config: "Config") -> Iterator[str]:
         if card.port != port:
             others = ", ".join(other.name for other in registry if other.port == port)
             yield f"{key}: {name} is a model for {card.port}, not for {port}. Take one of {others}."
-        elif card.kind != kind:
+        elif port == "stt" and card.kind not in KINDS:
+            yield f"{key}: nothing here runs {name}, of kind {card.kind}. Known kinds: {', '.join(KINDS)}."
+        elif kind and card.kind != kind:
             yield f'{key}: {name} is run by kind = "{card.kind}", not "{kind}". Change the one or the other.'

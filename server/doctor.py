@@ -4,6 +4,7 @@ models' packages."""
 import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -17,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.adapters.stt.kinds import INSTALL, NEEDS
 from pipelines.errors import ConfigError, ModelError
 from pipelines.models.store import Progress, Store, silent
 from server.config import Config, load
@@ -109,7 +111,7 @@ def _python() -> Finding:
 
 
 def _packages(config: Config) -> Iterator[Finding]:
-    kinds = {kind for _, _, kind, _ in config.wanted_models()}
+    kinds = {kind or _card_kind(config, name) for *_, kind, name in config.wanted_models()}
     if any(agent.kind == "llm" for agent in config.agents):
         kinds.add("agent")
     if config.twilio.account_sid or config.twilio.auth_token:
@@ -119,6 +121,7 @@ def _packages(config: Config) -> Iterator[Finding]:
         yield Finding("error", f"packages missing: {', '.join(missing)}", _REINSTALL)
     else:
         yield Finding("ok", "packages")
+    yield from _trained(config)
     if "piper" in wanted - set(missing):
         place = importlib.util.find_spec("piper").submodule_search_locations[0]
         if Path(place, "espeak-ng-data").is_dir():
@@ -131,14 +134,29 @@ def _packages(config: Config) -> Iterator[Finding]:
             )
 
 
+def _trained(config: Config) -> Iterator[Finding]:
+    """What recognisers of one's own need beyond the plain installation."""
+    for _, port, _, name in config.wanted_models():
+        kind = _card_kind(config, name) if port == "stt" else ""
+        if missing := [package for package in NEEDS.get(kind, ()) if importlib.util.find_spec(package) is None]:
+            yield Finding(
+                "error", f"{name} is a model of kind {kind}, which needs {', '.join(missing)}", f"Run: {INSTALL}."
+            )
+
+
+def _card_kind(config: Config, name: str) -> str:
+    registry = config.registry()
+    return registry[name].kind if name in registry else ""
+
+
 def _models(config: Config, progress: Progress) -> Iterator[Finding]:
     store = config.store()
     for name in config.model_names():
         try:
             store.path(name, progress)
         except ModelError as error:
-            what, _, mend = str(error).partition(". ")
-            yield Finding("error", what, mend)
+            what, *mend = re.split(r"(?<!\.)\. ", str(error), maxsplit=1)  # not at the three dots of a hash
+            yield Finding("error", what, *mend)
         else:
             yield Finding("ok", f"model {name}")
     yield _disk(config, store)

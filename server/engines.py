@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipelines.adapters.stt import kinds
 from pipelines.frames import TELEPHONE
 from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, TurnDetector, VoiceActivity
 from pipelines.models.store import Store
@@ -149,9 +150,11 @@ def load_turn_detector(store: Store, config: Config) -> TurnDetector | None:
 
 
 def load_stt(store: Store, settings: SttSettings, name: str) -> SpeechToText:
-    from pipelines.adapters.stt.faster_whisper import FasterWhisper
-
-    return FasterWhisper(store.path(name), threads=settings.threads, beam=settings.beam)
+    """The recogniser called `name`, run by the adapter of its card's kind; one that was added must pass its self-test."""
+    card, folder = store.registry[name], store.path(name)
+    if name in store.registry.added:
+        return kinds.load_added(card, folder, threads=settings.threads, beam=settings.beam)
+    return kinds.load(card.kind, folder, threads=settings.threads, beam=settings.beam)
 
 
 def load_voice(store: Store, settings: VoiceSettings, language: str) -> TextToSpeech:

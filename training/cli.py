@@ -10,3 +10,14 @@ app = typer.Typer(
 @app.callback()
 def _group() -> None:
     """Recipes are TOML files; every key can be set on the command line as key=value."""
+
+
+def _add_data() -> None:
+    from training.common.cli import data
+    from training.whisper.cli_medical import medical
+
+    data.command()(medical)
+    app.add_typer(data, name="data")
+
+
+_add_data()

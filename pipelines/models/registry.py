@@ -1,13 +1,15 @@
-"""The models that can be named in a configuration: those of `models.toml`, and those of manifests of the user's own."""
+"""The models that can be named in a configuration: those of `models.toml`, those of manifests of the user's own, and those
+that training made and `allo models add` brought into the store."""
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from pipelines.errors import ModelError
+from pipelines.models import exported
 from pipelines.models.card import ModelCard
 
 SHIPPED = Path(__file__).with_name("models.toml")
@@ -18,18 +20,32 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Registry:
-    """Model cards by name, in the order of the manifests."""
+    """Model cards by name, in the order of the manifests. `added`: names of models of the store's own. `broken`: folders of
+    the store that should hold one and do not, with the reason: asked for by name they are refused, and harm no other."""
 
-    def __init__(self, cards: Iterable[ModelCard]) -> None:
-        self._cards = {card.name: card for card in cards}
+    def __init__(
+        self,
+        cards: Iterable[ModelCard],
+        added: Iterable[ModelCard] = (),
+        broken: Mapping[str, str] | None = None,
+    ) -> None:
+        added = list(added)
+        self._cards = {card.name: card for card in (*cards, *added)}
+        self.added = frozenset(card.name for card in added)
+        self.broken = dict(broken or {})
 
     @classmethod
-    def load(cls, manifests: Iterable[Path] = ()) -> "Registry":
-        """The shipped models, then those of `manifests`; a name given twice is the later one. Raises ModelError."""
-        return cls(card for path in (SHIPPED, *manifests) for card in _read(path))
+    def load(cls, manifests: Iterable[Path] = (), store: Path | None = None) -> "Registry":
+        """The shipped models, then those of `manifests`, then those added to the folder `store`; of a name given twice in
+        manifests the later one counts. Raises ModelError for a manifest that cannot be read."""
+        cards = {card.name: card for path in (SHIPPED, *manifests) for card in _read(path)}
+        added, broken = _added(store, cards) if store is not None else ([], {})
+        return cls(cards.values(), added, broken)
 
     def __getitem__(self, name: str) -> ModelCard:
         """The card of a model; raises ModelError, with a guess, if there is none of that name."""
+        if name in self.broken:
+            raise ModelError(self.broken[name])
         try:
             return self._cards[name]
         except KeyError:
@@ -42,6 +58,28 @@ class Registry:
 
     def __iter__(self) -> Iterator[ModelCard]:
         return iter(self._cards.values())
+
+
+def _added(store: Path, others: Mapping[str, ModelCard]) -> tuple[list[ModelCard], dict[str, str]]:
+    """The models of the store's own by name, and what is wrong with those that cannot be read."""
+    cards, broken = [], {}
+    for path in sorted(store.glob(f"[!.]*/{exported.MANIFEST}")):
+        name = path.parent.name
+        try:
+            card = exported.read_manifest(path.parent)
+            if card.name != name:
+                raise ModelError(
+                    f"{path} is of a model called {card.name}. Run `allo models remove {name}`, and add {card.name} again."
+                )
+            if name in others:
+                raise ModelError(
+                    f"{name} was added to {store}, but a manifest has that name too. Rename that one, or run "
+                    f"`allo models remove {name}`."
+                )
+            cards.append(card)
+        except ModelError as error:
+            broken[name] = str(error)
+    return cards, broken
 
 
 def _read(path: Path) -> list[ModelCard]:

