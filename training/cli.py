@@ -20,4 +20,12 @@ def _add_data() -> None:
     app.add_typer(data, name="data")
 
 
+def _add_ctc() -> None:
+    from training.ctc.cli import compare, ctc
+
+    app.command()(ctc)
+    app.command()(compare)
+
+
 _add_data()
+_add_ctc()

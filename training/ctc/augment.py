@@ -26,10 +26,14 @@ class Augment(Section):
     """The `[augment]` table. All strengths at 0 and `variations = 1` is no augmentation."""
 
     variations: int = Field(1, ge=1, le=1_000, description="Of each clip, made once. Number 0 is the recording itself.")
-    ramp: float = Field(0.0, ge=0, le=1, description="Variations are of growing strength; they come into use over this part of the run.")
+    ramp: float = Field(
+        0.0, ge=0, le=1, description="Variations are of growing strength; they come into use over this part of the run."
+    )
     throat: float = Field(0.0, ge=0, le=0.5, description="Pitch and formants together, up and down by this part.")
     pace: float = Field(0.0, ge=0, le=0.5, description="Length, up and down by this part, the pitch kept.")
-    tilt_db: float = Field(0.0, ge=0, le=20, description="Standard deviation of a gain drawn for each sixth of the band.")
+    tilt_db: float = Field(
+        0.0, ge=0, le=20, description="Standard deviation of a gain drawn for each sixth of the band."
+    )
     silence: float = Field(0.0, ge=0, le=2, description="Longest silence put before and after, seconds.")
     noise: Annotated[float, Ge(0), Le(1)] = 0.0
     """How often noise is added: white, or with the spectrum of a room's rumble."""
@@ -63,7 +67,9 @@ def vary(
         before, after = rng.integers(0, round(settings.silence * SAMPLE_RATE) + 1, 2)
         audio = np.pad(audio, (before, after))
     if rng.random() < settings.noise:
-        audio = audio + _noise(len(audio), rng) * np.float32(loudness * 10 ** (-rng.uniform(*settings.noise_snr_db) / 20))
+        audio = audio + _noise(len(audio), rng) * np.float32(
+            loudness * 10 ** (-rng.uniform(*settings.noise_snr_db) / 20)
+        )
     if line is not None and rng.random() < settings.phone:
         audio = line(np.clip(audio, -1, 1), rng)
     return np.clip(audio, -1.0, 1.0).astype(np.float32)

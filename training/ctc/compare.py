@@ -121,7 +121,9 @@ def best_file(out: Path, input_: str, net: str, seed: int, unseen: str) -> Path:
     return out / "best" / f"{input_}-{net}-{seed}-{unseen}.json"
 
 
-def compare(plan: Comparison, data: Path, out: Path, *, workers: int = 2, quiet: bool = False, say: Say = print) -> Path:
+def compare(
+    plan: Comparison, data: Path, out: Path, *, workers: int = 2, quiet: bool = False, say: Say = print
+) -> Path:
     """Train what is not trained yet, and write the report. Returns its file."""
     out.mkdir(parents=True, exist_ok=True)
     _same_plan(plan, out)
@@ -190,7 +192,9 @@ def chosen(done: Iterable[Cell], without: str = "") -> tuple[str, str]:
     return min(rates, key=lambda pair: sum(rates[pair]) / len(rates[pair]))
 
 
-def _all(pool: ProcessPoolExecutor, bar: Progress, name: str, work: Callable[..., None], jobs: list[tuple[Any, ...]]) -> None:
+def _all(
+    pool: ProcessPoolExecutor, bar: Progress, name: str, work: Callable[..., None], jobs: list[tuple[Any, ...]]
+) -> None:
     task = bar.add_task(name, total=len(jobs))
     for done in as_completed([pool.submit(work, *job) for job in jobs]):
         done.result()

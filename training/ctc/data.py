@@ -33,7 +33,7 @@ def clips_of(settings: DataSettings, data: Path, say: Say = print) -> list[Clip]
 
 
 def divided(clips: Sequence[Clip], settings: DataSettings) -> dict[str, list[Clip]]:
-    """"train", "validation" and "test", with no speaker in two of them. The test's speakers are drawn first."""
+    """ "train", "validation" and "test", with no speaker in two of them. The test's speakers are drawn first."""
     rest, test = splits.by_speaker(clips, settings.test, settings.seed) if settings.test else (list(clips), [])
     train, validation = (
         splits.by_speaker(rest, settings.validation, settings.seed) if settings.validation else (rest, [])
@@ -100,7 +100,9 @@ class Variations:
             return utterance.audio
         key = (utterance.name, number)
         if key not in self._made:
-            rng = np.random.default_rng([self.seed, zlib.crc32(utterance.name.encode()), number])  # in any split the same
+            rng = np.random.default_rng(
+                [self.seed, zlib.crc32(utterance.name.encode()), number]
+            )  # in any split the same
             strength = (number + 1) / self.settings.variations if self.settings.ramp else 1.0
             self._made[key] = audio.to_int16(vary(utterance.audio, self.settings, rng, self._line, strength))
         return audio.to_float(self._made[key])

@@ -51,13 +51,17 @@ def heat_map(rates: dict[tuple[str, str], list[float]], inputs: list[str], nets:
     middle = np.nanmax(grid) / 2
     for (row, column), value in np.ndenumerate(grid):
         if not np.isnan(value):
-            panel.text(column, row, f"{value:.1f}", ha="center", va="center", color="black" if value < middle else "white")
+            panel.text(
+                column, row, f"{value:.1f}", ha="center", va="center", color="black" if value < middle else "white"
+            )
     panel.set_title("word error on unseen speakers, % (mean over seeds)")
     figure.colorbar(image, ax=panel)
     _save(figure, file)
 
 
-def by_parameters(rates: dict[tuple[str, str], list[float]], paces: dict[tuple[str, str], Pace], nets: list[str], file: Path) -> None:
+def by_parameters(
+    rates: dict[tuple[str, str], list[float]], paces: dict[tuple[str, str], Pace], nets: list[str], file: Path
+) -> None:
     """Word error against the size of the net; the shape of a point says the input."""
     figure, panel = pyplot.subplots(figsize=_SIZE)
     shapes = dict(zip(sorted({input_ for input_, _ in rates}), "os^Dvp", strict=False))
@@ -129,7 +133,14 @@ def confusions(said: list[str], heard: list[str], words: list[str], file: Path) 
     panel.imshow(counts, cmap="Blues")
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            panel.text(column, row, str(count), ha="center", va="center", color="white" if count > counts.max() / 2 else "black")
+            panel.text(
+                column,
+                row,
+                str(count),
+                ha="center",
+                va="center",
+                color="white" if count > counts.max() / 2 else "black",
+            )
     panel.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     panel.set_yticks(range(len(words)), words)
     panel.set(xlabel="heard", ylabel="said")
@@ -140,5 +151,3 @@ def _save(figure: pyplot.Figure, file: Path) -> None:
     figure.tight_layout()
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
-
-

@@ -12,7 +12,7 @@ import msgspec
 
 from training.common.measures import Errors, interval
 from training.ctc import pictures
-from training.ctc.compare import best_jobs, best_file, best_recipe, cells, chosen, pace_file
+from training.ctc.compare import best_file, best_jobs, best_recipe, cells, chosen, pace_file
 from training.ctc.comparison import Cell, Comparison, Fold, Pace
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -141,7 +141,8 @@ def _best(plan: Comparison, out: Path, speakers: list[str]) -> dict[str, Any] | 
         return None
     folds = [msgspec.json.decode(file.read_bytes(), type=Fold) for file in files]
     by_seed = [
-        sum(sum(f.word_errors) for f in folds[seed :: plan.seeds]) / sum(sum(f.words) for f in folds[seed :: plan.seeds])
+        sum(sum(f.word_errors) for f in folds[seed :: plan.seeds])
+        / sum(sum(f.words) for f in folds[seed :: plan.seeds])
         for seed in range(plan.seeds)
     ]
     low, high = interval(_errors(folds))

@@ -11,6 +11,7 @@ from pipelines.nets.ctc import CtcNet, build
 from training.common.loop import Outcome, train
 from training.ctc.data import Batches, Floats, Utterance, Variations, clips_of, divided, heard
 from training.ctc.evaluate import Heard, ctc_loss, listen
+from training.ctc.exporting import export_net
 from training.ctc.recipe import CtcRecipe
 
 Say = Callable[[str], None]
@@ -36,7 +37,11 @@ class Trained:
 
     def figures(self) -> dict[str, float]:
         """For the card of the export: rates from 0 upwards."""
-        found = {"steps": self.outcome.steps, "skipped_steps": self.outcome.skipped, "parameters": self.net.parameters_count}
+        found = {
+            "steps": self.outcome.steps,
+            "skipped_steps": self.outcome.skipped,
+            "parameters": self.net.parameters_count,
+        }
         for name, heard_ in (("validation", self.validation), ("test", self.test)):
             if heard_ is not None:
                 low, high = heard_.wer_interval
@@ -51,7 +56,9 @@ def prepare(recipe: CtcRecipe, data: Path, say: Say = print) -> Prepared:
     letters = recipe.letters()
     probe = build(recipe.net, letters.size)  # it knows how many frames it makes of a clip
     read = {
-        name: heard(clips, letters, probe, on_bad=recipe.data.on_bad, line=recipe.data.line and name != "train", say=say)
+        name: heard(
+            clips, letters, probe, on_bad=recipe.data.on_bad, line=recipe.data.line and name != "train", say=say
+        )
         if clips
         else []
         for name, clips in parts.items()
@@ -108,7 +115,9 @@ def fit(
     )
 
 
-def run(recipe: CtcRecipe, data: Path, out: Path, *, fresh: bool = False, quiet: bool = False, say: Say = print) -> Path:
+def run(
+    recipe: CtcRecipe, data: Path, out: Path, *, fresh: bool = False, quiet: bool = False, say: Say = print
+) -> Path:
     """The whole way; returns the exported folder, `out / recipe.name`. Raises DataError, RecipeError, ModelError."""
     prepared = prepare(recipe, data, say)
     for name in ("train", "validation", "test"):
@@ -127,10 +136,7 @@ def run(recipe: CtcRecipe, data: Path, out: Path, *, fresh: bool = False, quiet:
                 f"character error {100 * figures[f'{name}_cer']:.1f} %"
             )
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    from training.ctc.exporting import export_net
-
-    folder = export_net(trained.net, recipe, prepared, figures, out / recipe.name)
+    parts = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    folder = export_net(trained.net, recipe, parts, figures, out / recipe.name, replace=True)
     say(f"exported: {folder}")
     return folder
-
-
