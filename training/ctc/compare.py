@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from training.common.errors import RecipeError
 from training.ctc.comparison import Cell, Comparison, Fold, Pace, recipe_toml, timed, trained, write
-from training.ctc.data import Utterance, Variations
+from training.ctc.data import Utterance, Variations, clips_of
 from training.ctc.train import prepare
 
 Say = Callable[[str], None]
@@ -40,7 +40,7 @@ class _Room:
         whole = whole.model_copy(update={"data": plan.data.model_copy(update={"test": [], "validation": []})})
         self.utterances: list[Utterance] = prepare(whole, data, _silent).train
         self.variations = Variations(self.utterances, plan.augment, plan.data.seed)
-        self.speakers = sorted({u.clip.speaker for u in self.utterances})
+        self.speakers = sorted({clip.speaker for clip in clips_of(plan.data.manifests, plan.data, data, _silent)})
         self._kept: tuple[str, dict] = ("", {})
 
     def kept(self, input_: str) -> dict:
@@ -131,7 +131,7 @@ def compare(
     if len(whole.speakers) < 2:
         raise RecipeError("a comparison needs clips of two speakers or more: one is left out in turn.")
     say(
-        f"{len(whole.utterances)} clips of {len(whole.speakers)} speakers; {len(plan.cells())} cells, "
+        f"{len(whole.utterances)} clips; {len(whole.speakers)} speakers, each unseen in turn; {len(plan.cells())} cells, "
         f"each trained {len(whole.speakers)} times"
     )
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the workers' BLAS when they start

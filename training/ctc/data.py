@@ -25,20 +25,24 @@ _WINDOW = 8
 """Batches' worth of clips that are sorted by length together: clips in a batch are alike, the batches stay mixed."""
 
 
-def clips_of(settings: DataSettings, data: Path, say: Say = print) -> list[Clip]:
-    """The usable lines of the recipe's manifests. Raises DataError; see `manifests.read_all`."""
-    paths = [data / name for name in settings.manifests]
+def clips_of(names: Sequence[str], settings: DataSettings, data: Path, say: Say = print) -> list[Clip]:
+    """The usable lines of manifests, named relative to `data`. Raises DataError; see `manifests.read_all`."""
     limits = Limits(min_s=settings.min_s, max_s=settings.max_s)
-    return manifests.read_all(paths, limits, on_bad=settings.on_bad, say=say)
+    return manifests.read_all([data / name for name in names], limits, on_bad=settings.on_bad, say=say) if names else []
 
 
-def divided(clips: Sequence[Clip], settings: DataSettings) -> dict[str, list[Clip]]:
-    """ "train", "validation" and "test", with no speaker in two of them. The test's speakers are drawn first."""
+def divided(settings: DataSettings, data: Path, say: Say = print) -> dict[str, list[Clip]]:
+    """The recipe's clips: "train", "validation" and "test", with no speaker in two of them. The test's speakers are drawn first;
+    `also` is only trained on."""
+    clips, also = (clips_of(names, settings, data, say) for names in (settings.manifests, settings.also))
     rest, test = splits.by_speaker(clips, settings.test, settings.seed) if settings.test else (list(clips), [])
     train, validation = (
         splits.by_speaker(rest, settings.validation, settings.seed) if settings.validation else (rest, [])
     )
-    return {"train": train, "validation": validation, "test": test}
+    aside = {clip.speaker for clip in [*validation, *test]}
+    if both := sorted(aside & {clip.speaker for clip in also}):
+        raise DataError(f"{', '.join(both)}: held aside, and also trained on by data.also. Leave one of them out.")
+    return {"train": [*train, *also], "validation": validation, "test": test}
 
 
 @dataclass

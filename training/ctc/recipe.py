@@ -18,6 +18,8 @@ class DataSettings(Section):
 
     manifests: Annotated[list[str], Field(min_length=1)]
     """Relative to --data."""
+    also: list[str] = Field(default_factory=list)
+    """More manifests, whose clips are only ever trained on: synthesized voices, as a rule."""
     validation: list[str] | float = 0.15
     """Speakers, or the share of the clips whose speakers are drawn. They choose the weights that are kept."""
     test: list[str] | float = 0.15

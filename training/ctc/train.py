@@ -9,7 +9,7 @@ import torch
 
 from pipelines.nets.ctc import CtcNet, build
 from training.common.loop import Outcome, train
-from training.ctc.data import Batches, Floats, Utterance, Variations, clips_of, divided, heard
+from training.ctc.data import Batches, Floats, Utterance, Variations, divided, heard
 from training.ctc.evaluate import Heard, ctc_loss, listen
 from training.ctc.exporting import export_net
 from training.ctc.recipe import CtcRecipe
@@ -52,7 +52,7 @@ class Trained:
 
 def prepare(recipe: CtcRecipe, data: Path, say: Say = print) -> Prepared:
     """Read, split and check. Raises DataError, which lists all that is wrong."""
-    parts = divided(clips_of(recipe.data, data, say), recipe.data)
+    parts = divided(recipe.data, data, say)
     letters = recipe.letters()
     probe = build(recipe.net, letters.size)  # it knows how many frames it makes of a clip
     read = {
