@@ -21,10 +21,11 @@ def _add_data() -> None:
 
 
 def _add_ctc() -> None:
-    from training.ctc.cli import compare, ctc
+    from training.ctc.cli import compare, ctc, tune
 
     app.command()(ctc)
     app.command()(compare)
+    app.command()(tune)
 
 
 _add_data()

@@ -29,6 +29,9 @@ class Augment(Section):
     ramp: float = Field(
         0.0, ge=0, le=1, description="Variations are of growing strength; they come into use over this part of the run."
     )
+    strength: float = Field(
+        1.0, ge=0, le=2, description="Scales throat, pace and tilt together; a tuning study turns this knob."
+    )
     throat: float = Field(0.0, ge=0, le=0.5, description="Pitch and formants together, up and down by this part.")
     pace: float = Field(0.0, ge=0, le=0.5, description="Length, up and down by this part, the pitch kept.")
     tilt_db: float = Field(
@@ -50,7 +53,8 @@ def vary(
     audio: Audio, settings: Augment, rng: np.random.Generator, line: Telephone | None = None, strength: float = 1.0
 ) -> Audio:
     """One variation of `audio` (float32, 16 kHz, shape (n,)); as long or as short as the draw says. `line` is asked for when
-    `settings.phone` is above 0; `strength`, 0 to 1, scales how far throat, pace and microphone go."""
+    `settings.phone` is above 0; `strength`, 0 to 1, scales them for this variation."""
+    strength *= settings.strength
     throat, pace = strength * settings.throat, strength * settings.pace
     if throat:
         percent = round(100 * np.exp(rng.uniform(-throat, throat)))

@@ -48,3 +48,26 @@ def compare(
 
     plan = load(recipe, Comparison, [*(QUICK if quick else ()), *(overrides or ())])
     typer.echo(run(plan, data, out, workers=workers, quiet=quiet, say=typer.echo))
+
+
+def tune(
+    recipe: Recipe,
+    data: Data,
+    out: Out,
+    overrides: Overrides = None,
+    workers: Workers = 2,
+    ray: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; local starts one.", metavar="ADDRESS")
+    ] = None,
+) -> None:
+    """Search for better values of a recipe: grid, random, TPE, Hyperopt. Killed, it goes on. Writes the best as a recipe."""
+    from training.ctc.tune import read
+    from training.ctc.tune import tune as run
+
+    tuning, base = read(recipe, overrides or [])
+    if ray:
+        from training.ctc.ray_tune import tune_by_ray
+
+        tune_by_ray(tuning, base, data, out, ray, say=typer.echo)
+    else:
+        run(tuning, base, data, out, workers=workers, say=typer.echo)

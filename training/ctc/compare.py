@@ -21,8 +21,9 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from training.common.errors import RecipeError
-from training.ctc.comparison import Cell, Comparison, Fold, Pace, recipe_toml, timed, trained, write
+from training.ctc.comparison import Cell, Comparison, Fold, Pace, timed, trained, write
 from training.ctc.data import Utterance, Variations, clips_of
+from training.ctc.recipe import to_toml
 from training.ctc.train import prepare
 
 Say = Callable[[str], None]
@@ -217,4 +218,4 @@ def best_recipe(plan: Comparison, out: Path, speakers: list[str]) -> str:
     input_, net = chosen(cells(plan, out))
     pace = msgspec.json.decode(pace_file(out, input_, net).read_bytes(), type=Pace)
     steps = plan.steps * 10 if plan.steps else max(20, round(plan.best_seconds / pace.step_s))
-    return recipe_toml(plan.recipe(input_, net, 0, speakers[-1], steps))  # type: ignore[arg-type]
+    return to_toml(plan.recipe(input_, net, 0, speakers[-1], steps))  # type: ignore[arg-type]

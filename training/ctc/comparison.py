@@ -1,6 +1,5 @@
 """The comparison's recipe and its cells: what is trained, and what is written down of it. `compare.py` runs them."""
 
-import json
 import os
 import time
 from itertools import product
@@ -191,20 +190,3 @@ def trained(recipe: CtcRecipe, utterances: list[Utterance], variations: Variatio
         heard=done.validation.texts,
         said=[u.clip.text for u in aside],
     )
-
-
-def recipe_toml(recipe: CtcRecipe) -> str:
-    """A recipe as a file that reads back to the same recipe."""
-    lines: list[str] = []
-
-    def table(name: str, values: dict[str, Any]) -> None:
-        plain = {key: value for key, value in values.items() if not isinstance(value, dict) and value is not None}
-        if name and plain:
-            lines.extend(["", f"[{name}]"])
-        lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items())
-        for key, value in values.items():
-            if isinstance(value, dict):
-                table(f"{name}.{key}" if name else key, value)
-
-    table("", recipe.model_dump(mode="json"))
-    return "\n".join(lines) + "\n"

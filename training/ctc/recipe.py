@@ -1,6 +1,7 @@
 """What a recipe of this room says, beside the loop's own table."""
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge
 from pydantic import Field
@@ -52,3 +53,20 @@ class CtcRecipe(Section):
         """The characters the net can write."""
         named = {"english": alphabet.ENGLISH, "french": alphabet.FRENCH}
         return Alphabet(named.get(self.data.alphabet, self.data.alphabet))
+
+
+def to_toml(recipe: CtcRecipe) -> str:
+    """A recipe as a file that reads back to the same recipe."""
+    lines: list[str] = []
+
+    def table(name: str, values: dict[str, Any]) -> None:
+        plain = {key: value for key, value in values.items() if not isinstance(value, dict) and value is not None}
+        if name and plain:
+            lines.extend(["", f"[{name}]"])
+        lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items())
+        for key, value in values.items():
+            if isinstance(value, dict):
+                table(f"{name}.{key}" if name else key, value)
+
+    table("", recipe.model_dump(mode="json"))
+    return "\n".join(lines) + "\n"
