@@ -47,7 +47,7 @@ class Range(Section):
     def grid(self) -> list[Value]:
         """Its points, evenly apart (by their ratio, if `log`)."""
         if self.step:
-            count = int(math.floor((self.high - self.low) / self.step + 1e-9)) + 1
+            count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
             found = [self.low + i * self.step for i in range(count)]
         elif self.log:
             found = [self.low * (self.high / self.low) ** (i / (self.points - 1)) for i in range(self.points)]
