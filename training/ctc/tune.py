@@ -119,7 +119,6 @@ def open_study(tuning: Tuning, base: CtcRecipe, out: Path, worker: int = 0) -> o
         study_name=_STUDY,
         direction="minimize",
         load_if_exists=True,
-        sampler=sampler(tuning.sampler, tuning.space, tuning.seed + 1_000 * worker),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2, n_warmup_steps=1)
         if tuning.pruning
         else optuna.pruners.NopPruner(),
@@ -129,6 +128,9 @@ def open_study(tuning: Tuning, base: CtcRecipe, out: Path, worker: int = 0) -> o
         "space": tuning.model_dump(mode="json")["space"],
         "measure": tuning.measure,
     }
+    # A process that goes on with a study must not draw what the one before it drew: the seed moves with what is there.
+    drawn = len(study.get_trials(deepcopy=False))
+    study.sampler = sampler(tuning.sampler, tuning.space, tuning.seed + 1_000_003 * worker + 1_009 * drawn)
     was = study.user_attrs.get("asked")
     if was is None:
         study.set_user_attr("asked", asked)
