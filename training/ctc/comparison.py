@@ -44,6 +44,8 @@ class Comparison(Section):
     )
     steps: int | None = Field(None, ge=1, description="The same steps for all instead of the same seconds.")
     best_seconds: float = Field(60.0, gt=0, description="Processor time of each training of the best cell, at the end.")
+    words: bool = False
+    """Whether a second rate is measured, with only the training's words to write; see `CtcRecipe.words`."""
     net: dict[str, Any] = Field(default_factory=dict)
     """Settings that all nets share: width, stride ..."""
     only: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -78,6 +80,7 @@ class Comparison(Section):
             net=self.net_settings(input_, net),
             augment=self.augment,
             loop=self.loop.model_copy(update=loop),
+            words=self.words,
         )
 
     def cells(self) -> list[tuple[Kind, Net, int]]:
@@ -110,6 +113,8 @@ class Fold(msgspec.Struct):
     measures: list[tuple[int, dict[str, float]]]
     """On the unseen speaker, for the curves; nothing is chosen by them."""
     word_errors: list[int]
+    searched_errors: list[int]
+    """Word errors with only the training's words to write; empty if the plan does not ask for it."""
     words: list[int]
     character_errors: list[int]
     characters: list[int]
@@ -129,6 +134,12 @@ class Cell(msgspec.Struct):
         """Word errors on unseen speakers by words, but for the speaker `without`."""
         folds = [fold for fold in self.folds if fold.unseen != without]
         return sum(sum(f.word_errors) for f in folds) / sum(sum(f.words) for f in folds)
+
+    def searched(self) -> float | None:
+        """Word errors with only the training's words to write, by words; None if that was not measured."""
+        if not all(fold.searched_errors for fold in self.folds):
+            return None
+        return sum(sum(f.searched_errors) for f in self.folds) / sum(sum(f.words) for f in self.folds)
 
     def cer(self) -> float:
         """Character errors by characters."""
@@ -184,6 +195,7 @@ def trained(recipe: CtcRecipe, utterances: list[Utterance], variations: Variatio
         losses=done.outcome.losses,
         measures=done.outcome.measures,
         word_errors=[e.errors for e in done.validation.words],
+        searched_errors=[e.errors for e in done.validation.searched],
         words=[e.total for e in done.validation.words],
         character_errors=[e.errors for e in done.validation.characters],
         characters=[e.total for e in done.validation.characters],

@@ -1,9 +1,11 @@
 """How a net does on clips it was not trained on: word and character errors of what it writes, and its loss."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipelines.nets.alphabet import Alphabet
 from pipelines.nets.ctc import CtcNet, pad
@@ -23,6 +25,8 @@ class Heard:
     texts: list[str]
     words: list[Errors] = field(repr=False)
     characters: list[Errors] = field(repr=False)
+    searched: list[Errors] = field(repr=False, default_factory=list)
+    """Word errors when only the words of the training may be written (beam search); empty if that was not asked for."""
 
     @property
     def wer(self) -> float:
@@ -49,11 +53,17 @@ def ctc_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Te
 
 
 @torch.inference_mode()
-def listen(net: CtcNet, utterances: Sequence[Utterance], alphabet: Alphabet) -> Heard:
-    """Run `net`, which is put into evaluation mode, over `utterances` and compare with their texts. Greedy decoding."""
+def listen(
+    net: CtcNet,
+    utterances: Sequence[Utterance],
+    alphabet: Alphabet,
+    search: Callable[[NDArray[np.float32]], str] | None = None,
+) -> Heard:
+    """Run `net`, which is put into evaluation mode, over `utterances` and compare with their texts. Greedy decoding; `search` is a
+    second opinion on the same probabilities."""
     net.eval()
     device = net.mean.device
-    texts, losses = [""] * len(utterances), [0.0] * len(utterances)
+    texts, found, losses = [""] * len(utterances), [""] * len(utterances), [0.0] * len(utterances)
     order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].audio))
     for start in range(0, len(order), _TOGETHER):
         some = order[start : start + _TOGETHER]
@@ -68,9 +78,15 @@ def listen(net: CtcNet, utterances: Sequence[Utterance], alphabet: Alphabet) -> 
         )
         for row, i in enumerate(some):
             losses[i] = each[row].item() / len(utterances[i].label)
-            texts[i] = greedy(log_probs[row, : frames[row]].cpu().numpy(), alphabet)
+            mine = log_probs[row, : frames[row]].cpu().numpy()
+            texts[i] = greedy(mine, alphabet)
+            found[i] = search(mine) if search else ""
     pairs = [(u.clip.text, text, u.clip.language or "en") for u, text in zip(utterances, texts, strict=True)]
+    searched = [
+        word_errors(u.clip.text, text, u.clip.language or "en") for u, text in zip(utterances, found, strict=True)
+    ]
     return Heard(
+        searched=searched if search else [],
         loss=sum(losses) / len(losses),
         texts=texts,
         words=[word_errors(*pair) for pair in pairs],

@@ -25,11 +25,18 @@ def export_net(
     folder: Path,
     *,
     replace: bool = False,
+    language_model: Path | None = None,
 ) -> Path:
-    """Write `folder`, whole or not at all. `parts`: the clips by role; `figures`: what was measured. Raises ModelError."""
+    """Write `folder`, whole or not at all. `parts`: the clips by role; `figures`: what was measured;
+    `language_model`: an ARPA file that finals are searched with. Raises ModelError."""
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        config = CtcConfig(languages=(recipe.language,), characters=recipe.letters().characters, net=recipe.net)
+        config = CtcConfig(
+            languages=(recipe.language,),
+            characters=recipe.letters().characters,
+            net=recipe.net,
+            language_model=language_model.name if language_model else None,
+        )
         saved.save(place, net, config)
         return export(
             folder,
@@ -37,7 +44,8 @@ def export_net(
             kind="ctc",
             licence=recipe.licence,
             note=recipe.note or f"{recipe.net.net} on {recipe.net.input}, trained from scratch",
-            weights={name: place / name for name in (saved.CONFIG, saved.WEIGHTS)},
+            weights={name: place / name for name in (saved.CONFIG, saved.WEIGHTS)}
+            | ({language_model.name: language_model} if language_model else {}),
             provenance=provenance(
                 data=[
                     Data(

@@ -47,6 +47,9 @@ class CtcRecipe(Section):
     net: NetSettings = NetSettings()
     augment: Augment = Augment()
     loop: LoopSettings = LoopSettings()
+    words: bool = Field(
+        False, description="Whether the server may write the training's words alone (beam search), as in a menu."
+    )
     threads: int = Field(1, ge=1, description="Of torch on a CPU; with 1 the same seed gives the same figures.")
 
     def letters(self) -> Alphabet:

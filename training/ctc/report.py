@@ -65,6 +65,7 @@ def rows(plan: Comparison, out: Path, done: list[Cell]) -> list[dict[str, Any]]:
                 "low": 100 * low,
                 "high": 100 * high,
                 "cer": 100 * mean(cell.cer() for cell in group),
+                "searched": _mean([cell.searched() for cell in group]),
                 "worst": max(_by_speaker(folds).items(), key=lambda item: item[1]),
                 "converged": round(mean(converged(fold.losses) for fold in folds)),
                 "clips_per_s": pace.clips_per_s,
@@ -154,11 +155,18 @@ def _best(plan: Comparison, out: Path, speakers: list[str]) -> dict[str, Any] | 
         "low": 100 * low,
         "high": 100 * high,
         "cer": 100 * characters,
+        "searched": _mean([Cell("", "", 0, folds).searched()]),
         "seeds": [100 * value for value in by_seed],
         "speakers": {name: 100 * rate for name, rate in _by_speaker(folds).items()},
         "cells": {unseen: (input_, net, steps) for input_, net, _, unseen, steps in jobs},
         "minutes": sum(fold.train_s for fold in folds) / 60,
     }
+
+
+def _mean(rates: list[float | None]) -> float | None:
+    """In per cent; None if any is not known."""
+    known = [rate for rate in rates if rate is not None]
+    return 100 * mean(known) if len(known) == len(rates) else None
 
 
 def _by_speaker(folds: list[Fold]) -> dict[str, float]:

@@ -8,11 +8,14 @@ from pathlib import Path
 import torch
 
 from pipelines.nets.ctc import CtcNet, build
+from pipelines.nets.decoding import Beam
 from training.common.loop import Outcome, train
+from training.common.measures import rate
 from training.ctc.data import Batches, Floats, Utterance, Variations, divided, heard
 from training.ctc.evaluate import Heard, ctc_loss, listen
 from training.ctc.exporting import export_net
 from training.ctc.recipe import CtcRecipe
+from training.ctc.words import FILE, write_arpa
 
 Say = Callable[[str], None]
 
@@ -47,6 +50,8 @@ class Trained:
                 low, high = heard_.wer_interval
                 found |= {f"{name}_wer": heard_.wer, f"{name}_wer_low": low, f"{name}_wer_high": high}
                 found |= {f"{name}_cer": heard_.cer, f"{name}_clips": len(heard_.texts)}
+                if heard_.searched:
+                    found[f"{name}_wer_words"] = rate(heard_.searched)
         return found
 
 
@@ -107,12 +112,19 @@ def fit(
         quiet=quiet,
     )
     net = net.cpu()
+    search = _search(recipe, prepared, out) if recipe.words else None
     return Trained(
         net=net,
         outcome=outcome,
-        validation=listen(net, prepared.validation, letters) if prepared.validation else None,
-        test=listen(net, prepared.test, letters) if prepared.test else None,
+        validation=listen(net, prepared.validation, letters, search) if prepared.validation else None,
+        test=listen(net, prepared.test, letters, search) if prepared.test else None,
     )
+
+
+def _search(recipe: CtcRecipe, prepared: Prepared, out: Path) -> Beam:
+    """A beam search that writes the training's words alone. Leaves its language model in `out`."""
+    file = write_arpa((u.clip.text for u in prepared.train), out / FILE)
+    return Beam(recipe.letters(), language_model=file)
 
 
 def run(
@@ -134,9 +146,18 @@ def run(
             say(
                 f"{name}: word error {100 * figures[f'{name}_wer']:.1f} % ({100 * low:.1f} to {100 * high:.1f}), "
                 f"character error {100 * figures[f'{name}_cer']:.1f} %"
+                + (f"; with its words known {100 * figures[f'{name}_wer_words']:.1f} %" if recipe.words else "")
             )
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     parts = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
-    folder = export_net(trained.net, recipe, parts, figures, out / recipe.name, replace=True)
+    folder = export_net(
+        trained.net,
+        recipe,
+        parts,
+        figures,
+        out / recipe.name,
+        replace=True,
+        language_model=out / "run" / FILE if recipe.words else None,
+    )
     say(f"exported: {folder}")
     return folder

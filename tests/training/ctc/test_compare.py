@@ -25,6 +25,7 @@ def plan():
             "nets": ["mlp", "gru"],
             "seeds": 2,
             "steps": 3,
+            "words": True,
             "net": {"width": 16, "layers": 1, "kernel": 3},
             "only": {"gru": {"width": 8}},
             "augment": {"variations": 2, "throat": 0.1},
@@ -66,7 +67,7 @@ def without_times(cell):
 
 
 def fold(unseen, errors):
-    return Fold(unseen, 1, 0.0, [], [], errors, [1] * len(errors), errors, [4] * len(errors), [], [])
+    return Fold(unseen, 1, 0.0, [], [], errors, [], [1] * len(errors), errors, [4] * len(errors), [], [])
 
 
 def test_nobody_judges_in_his_own_case():
