@@ -97,7 +97,7 @@ class Pace(msgspec.Struct):
     """In training."""
     real_time: float
     """Time to transcribe a stream as it comes in pieces of 100 ms, by its length (below 1 keeps up): causal nets take each
-    piece once, the others run over all that was said so far."""
+    piece once, the others run over all that was said so far. Without `levelled`, which would make all of them wait."""
     causal: bool
     parameters: int
 
@@ -174,8 +174,9 @@ def timed(settings: NetSettings, alphabet_size: int, utterances: list[Utterance]
         took.append(time.process_time() - start)
     step_s = sorted(took)[len(took) // 2]
     speech = np.concatenate([u.audio for u in utterances[:20]])[: int(_TIMED_S * 16_000)]
-    real_time = keep_up(net.eval(), speech, piece=0.1).real_time_factor
-    return Pace(step_s, batch / step_s, real_time, net.causal, net.parameters_count)
+    listening = build(settings.model_copy(update={"levelled": False}), alphabet_size)
+    real_time = keep_up(listening.eval(), speech, piece=0.1).real_time_factor
+    return Pace(step_s, batch / step_s, real_time, listening.causal, net.parameters_count)
 
 
 def trained(recipe: CtcRecipe, utterances: list[Utterance], variations: Variations, kept: dict, out: Path) -> Fold:
