@@ -2,6 +2,12 @@
 
 import typer
 
+from training.common.cli import data
+from training.ctc.cli import compare, ctc, tune
+from training.wav2vec2.cli import wav2vec2
+from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
+from training.whisper.cli_medical import medical
+
 app = typer.Typer(
     help="Make the models that the server loads: speech recognition from scratch and fine-tuned.", no_args_is_help=True
 )
@@ -12,20 +18,18 @@ def _group() -> None:
     """Recipes are TOML files; every key can be set on the command line as key=value."""
 
 
-def _add_data() -> None:
-    from training.common.cli import data
-    from training.whisper.cli_medical import medical
-
-    data.command()(medical)
-    app.add_typer(data, name="data")
-
-
-def _add_whisper() -> None:
-    from training.whisper import cli
-
-    for command in (cli.whisper, cli.context_table, cli.parity, cli.convert_whisper, cli.export_whisper, cli.transcribe):
-        app.command()(command)
-
-
-_add_data()
-_add_whisper()
+data.command()(medical)
+app.add_typer(data, name="data")
+for command in (
+    ctc,
+    compare,
+    tune,
+    wav2vec2,
+    whisper,
+    context_table,
+    parity,
+    convert_whisper,
+    export_whisper,
+    transcribe,
+):
+    app.command()(command)

@@ -12,7 +12,8 @@ frame waits for audio behind its own end, and nothing depends on the rest of the
 
 Powers are scaled so that white noise of variance v has v in every bin and every band; what is below -76 dB of full scale, the
 dust of 16 bits and of mu-law, is held there, since a logarithm would make it large. Loudness is taken out by mean and deviation
-of the training data (`Moments`), which are stored with the net.
+of the training data (`Moments`), which are stored with the net; that of a single clip only if it is `levelled` first, which needs
+all of it: a caller on a bad line may be 20 dB quieter than all that a net was trained on.
 """
 
 from functools import lru_cache
@@ -50,6 +51,8 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Mel bands of "log_mel" and "mfcc", 8 to 128."""
     coefficients: int = 20
     """Kept of "mfcc", 1 to `bands`."""
+    levelled: bool = False
+    """Whether clips are made equally loud first (`level`). Then a frame depends on the whole clip."""
 
     @property
     def size(self) -> int:
@@ -66,13 +69,25 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return samples if self.kind == "raw" else 1 + max(0, samples - WINDOW) // HOP
 
     def __call__(self, audio: Floats) -> Floats:
+        audio = level(audio) if self.levelled else audio.astype(np.float32)
         if self.kind == "raw":
-            return audio.astype(np.float32)[:, None]
-        power = _power(audio.astype(np.float32))
+            return audio[:, None]
+        power = _power(audio)
         if self.kind != "spectrogram":
             power = power @ mel_filters(self.bands).T
         logs = np.log(np.maximum(power, _FLOOR))
         return logs @ _cosines(self.bands, self.coefficients).T if self.kind == "mfcc" else logs
+
+
+def level(audio: Floats) -> Floats:
+    """`audio` (n,) made as loud as others: the loudest tenth of its 10 ms begins at -20 dB of full scale, so pauses do not count.
+
+    Louder by 30 dB at most, so that silence stays silence.
+    """
+    blocks = audio[: max(1, audio.size // HOP) * HOP]
+    powers = np.square(blocks.reshape(-1, HOP) if audio.size >= HOP else blocks[None], dtype=np.float64).mean(axis=1)
+    gain = 10 ** (-20 / 20) / np.sqrt(max(np.quantile(powers, 0.9), 1e-12))
+    return (audio * min(gain, 10 ** (30 / 20))).astype(np.float32)
 
 
 def _power(audio: Floats) -> Floats:

@@ -85,9 +85,9 @@ class CtcNet(nn.Module):
     def causal(self) -> bool:
         """Whether it can write while it listens: "mlp" and "cnn" wait for a fixed number of frames, "lstm" and "gru" for none.
 
-        The others look at the whole utterance at each frame, so a partial means to run them over it again.
+        The others look at the whole utterance at each frame, and so does `levelled`: a partial means to run them over it again.
         """
-        return self.body.future is not None
+        return self.body.future is not None and not self.settings.levelled
 
     @property
     def parameters_count(self) -> int:

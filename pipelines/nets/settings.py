@@ -19,6 +19,8 @@ class NetSettings(BaseModel):
     """Mel bands of "log_mel" and "mfcc"; learned filters of "raw"."""
     coefficients: int = Field(20, ge=1, le=128)
     """Of "mfcc"; at most `bands`."""
+    levelled: bool = False
+    """Whether clips are made equally loud first. Then no net can listen in pieces: loudness is known at the end."""
     net: Net = "cnn_bilstm"
     layers: int = Field(2, ge=1, le=32)
     """Layers of the family's kind; "cnn_bilstm" has as many of each."""
@@ -47,4 +49,4 @@ class NetSettings(BaseModel):
     @property
     def features(self) -> Features:
         """The features that a net of these settings is fed with."""
-        return Features(self.input, self.bands, self.coefficients)
+        return Features(self.input, self.bands, self.coefficients, self.levelled)

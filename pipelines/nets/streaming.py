@@ -2,7 +2,7 @@
 
 "lstm" and "gru" are causal: they keep their memory between pieces and need nothing of the future. "mlp" and "cnn" look a fixed number
 of frames ahead, so they answer that much later, and some frames back, which are kept. The output is that of the whole clip, frame by
-frame. "bilstm", "cnn_bilstm", "transformer" and "conformer" look at all of the utterance at each frame and cannot listen: while the
+frame. "bilstm", "cnn_bilstm", "transformer" and "conformer" look at all of the utterance at each frame and cannot listen, nor can a net whose input is `levelled`: while the
 caller speaks, they can only be run again over all that he has said so far, and `keep_up` measures them so.
 """
 
@@ -25,7 +25,8 @@ class Stream:
 
     def __init__(self, net: CtcNet) -> None:
         if not net.causal:
-            raise ValueError(f"a {net.settings.net} looks at the whole utterance; it cannot listen to it in pieces")
+            name = f"{net.settings.net}, levelled," if net.settings.levelled else net.settings.net
+            raise ValueError(f"a {name} looks at the whole utterance; it cannot listen to it in pieces")
         self._net = net
         self._span = SPAN if net.waveform else WINDOW
         self._samples = np.zeros(0, np.float32)

@@ -58,7 +58,7 @@ def _rows(source: str, subset: str, split: str) -> Any:
     try:
         import datasets
     except ImportError:
-        raise DataError("Hugging Face data sets need a library: pip install datasets.") from None
+        raise DataError("Hugging Face data sets need a library: pip install 'allo[hugging-face]'.") from None
     place = Path(source)
     try:
         if (place / "dataset_dict.json").exists() or (place / "state.json").exists():

@@ -102,9 +102,9 @@ def split(
     """(to train on, to test on): `train` and `test` sentences, drawn by `seed`.
 
     Tested are whole sentences that hold a term. In `test - untaught` of them every term is also in a sentence that is
-    trained on; in the other `untaught` at least one term is not. A sentence that is nearly one of the tested is not
-    trained on. Trained on are those that teach the terms tested, each twice where it can be; then those with the
-    most terms that are new. Raises DataError when there are too few sentences.
+    trained on (unless that is nearly the same sentence, which is never trained on, or there is no room for it); in the
+    other `untaught` at least one term is in none. Trained on are those that teach the terms tested, each twice where it
+    can be; then those with the most terms that are new. Raises DataError when there are too few sentences.
     """
     order = random.Random(seed).sample(list(found), len(found))
     tested = _tested(order, test, untaught)

@@ -1,8 +1,8 @@
-"""SVOX Pico (Apache-2.0), in the package py-nanotts with its voices: 16 kHz, robotic but clear, and forty times faster
+"""SVOX Pico (Apache-2.0), in the package py-nanotts with its voices: 16 kHz, robotic but clear, and fifty times faster
 than speech on one thread. For synthesized training data, and for machines that can do no better.
 
-Its noise is a little different from call to call; a process that says the same texts in the same order says them with
-the same samples."""
+The last bits of its samples differ from one time to the next; a process that says the same texts in the same order says
+them with the same samples."""
 
 import threading
 from collections.abc import Iterator
@@ -31,16 +31,20 @@ class Pico:
         try:
             from py_nanotts import NanoTTS
         except ImportError:
-            raise ModelError("the voice Pico is not installed. Install it with `pip install py-nanotts`.") from None
+            raise ModelError(
+                "the voice Pico is not installed. Install it with `pip install py-nanotts` (Linux)."
+            ) from None
         self._engine, self._voice, self._speed, self._pitch = NanoTTS(), VOICES[language], speed, pitch
         self.identity = f"pico:{self._voice}:{speed:g}:{pitch:g}"
 
     def synthesize(self, text: str) -> Iterator[Audio]:
         """Float32 mono audio in [-1, 1], in one piece. Raises ModelError."""
+        if not text.strip():
+            return  # Pico would keep silent for a moment
         try:
             with _LOCK:
                 sound = self._engine.speak(text, voice=self._voice, speed=self._speed, pitch=self._pitch)
         except Exception as error:  # of a native extension
             raise ModelError(f"Pico could not speak: {type(error).__name__}") from error
-        if sound:
+        if sound:  # there is none of characters that it does not know
             yield np.frombuffer(sound, "<i2").astype(np.float32) / 32_768

@@ -6,7 +6,7 @@ import soundfile
 import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from pipelines.audio.features import HOP, WINDOW, Features, Moments, mel_filters
+from pipelines.audio.features import HOP, WINDOW, Features, Moments, level, mel_filters
 
 FRENCH = Path(__file__).parents[2] / "data" / "hearing" / "fr_sentence.flac"
 ALL = [Features("mfcc"), Features("log_mel"), Features("log_mel", bands=80), Features("spectrogram"), Features("raw")]
@@ -68,6 +68,22 @@ def test_a_tone_lies_in_the_band_of_its_pitch():
     tone = 0.3 * np.sin(2 * np.pi * 1_000 * np.arange(16_000) / 16_000).astype(np.float32)
     assert Features("spectrogram")(tone)[3].argmax() == 25
     assert Features("log_mel", 40)(tone)[3].argmax() == mel_filters(40)[:, 25].argmax()
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "log_mel", "spectrogram", "raw"])
+def test_levelled_a_whisper_is_as_loud_as_a_shout(kind, speech):
+    features = Features(kind, levelled=True)
+    pause = np.zeros(len(speech) // 20, np.float32)  # and silence around it changes nothing
+    loud, quiet = features(speech), features(np.float32(0.2) * speech)
+    assert np.allclose(loud, quiet, atol=1e-3)
+    assert not np.allclose(Features(kind)(speech), Features(kind)(np.float32(0.2) * speech), atol=1e-3)
+    assert level(np.concatenate((speech, pause))).std() == pytest.approx(level(speech).std(), rel=0.2)
+
+
+def test_levelled_silence_stays_silence():
+    hum = np.random.default_rng(0).normal(0, 1e-5, 8_000).astype(np.float32)
+    assert np.abs(level(hum)).max() < 2e-3
+    assert not level(np.zeros(100, np.float32)).any()
 
 
 def test_digital_silence_is_held_at_the_floor():

@@ -47,6 +47,11 @@ def test_who_needs_the_whole_utterance_says_so(net):
         Stream(net_of(net))
 
 
+def test_loudness_is_known_at_the_end():
+    with pytest.raises(ValueError, match="a gru, levelled, looks"):
+        Stream(net_of("gru", levelled=True))
+
+
 @pytest.mark.parametrize(("net", "waits"), [("gru", 0.0), ("mlp", 0.08), ("cnn", 0.16), ("conformer", None)])
 def test_the_pace_says_what_a_net_waits_for(net, waits, speech):
     pace = keep_up(net_of(net), speech[:8_000])
