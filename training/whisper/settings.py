@@ -34,6 +34,9 @@ class Data(Section):
     """Speakers that are not trained on, or the share of the clips to reach with speakers drawn by the seed."""
     most_per_speaker: Count = 100_000
     """Clips of one speaker that are trained on; the others are left out, drawn by the seed."""
+    own_words: bool = False
+    """Whether what the unchanged model writes is the label wherever a reference is bare, even if its words differ: for distillation
+    alone, and for references that are what should have been said and not what was (learners, children)."""
     watched: Annotated[int, Ge(0)] = 32
     """Clips of the speakers trained on that are not trained on, nor is another clip with the same text: to choose the best
     checkpoint by."""
@@ -88,8 +91,10 @@ class Train(Section):
     learning_rate: Annotated[float, Gt(0.0)] = 1e-5
     warmup: Annotated[int, Ge(0)] = 20
     weight_decay: Annotated[float, Ge(0.0)] = 0.0
+    label: Annotated[float, Ge(0.0)] = 1.0
+    """Weight of the cross-entropy with the label."""
     teacher: Annotated[float, Ge(0.0)] = 0.0
-    """Weight of staying close to what the unchanged model says with much context; the cross-entropy with the label has weight 1."""
+    """Weight of staying close to what the unchanged model says with much context."""
     teacher_margin_s: Annotated[float, Gt(0.0), Le(30.0)] = 30.0
     """Seconds behind the utterance that the unchanged model is given."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"

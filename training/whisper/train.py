@@ -37,10 +37,15 @@ class ShortContextTrainer(Seq2SeqTrainer):
     """Groups by length, adds the teacher to the loss, and measures through CTranslate2."""
 
     def __init__(
-        self, *args, teacher: Teacher | None, weight: float, measure: Callable[[nn.Module], float], **kwargs
+        self,
+        *args,
+        teacher: Teacher | None,
+        weights: tuple[float, float],
+        measure: Callable[[nn.Module], float],
+        **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._teacher, self._weight, self._measure = teacher, weight, measure
+        self._teacher, self._weights, self._measure = teacher, weights, measure
         self.model_accepts_loss_kwargs = False
 
     def _get_train_sampler(self, train_dataset: Examples | None = None) -> ByLength:
@@ -49,13 +54,14 @@ class ShortContextTrainer(Seq2SeqTrainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: int | None = None
     ):
-        """Cross-entropy, and `weight` times the divergence from the teacher; both a mean over the tokens of the labels."""
+        """Cross-entropy, and the divergence from the teacher, each with its weight; both a mean over the tokens of the labels."""
         index = inputs.pop("index")
         outputs = model(**inputs)
-        loss = outputs.loss
-        if self._teacher is not None and self._weight:
+        of_label, of_teacher = self._weights
+        loss = of_label * outputs.loss
+        if self._teacher is not None:
             taught = self._teacher.logits(index, inputs["labels"].shape[1])
-            loss = loss + self._weight * divergence(outputs.logits, taught, inputs["labels"])
+            loss = loss + of_teacher * divergence(outputs.logits, taught, inputs["labels"])
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args, metric_key_prefix: str = "eval", **kwargs) -> dict[str, float]:
@@ -93,7 +99,7 @@ def run(
         model,
         arguments(recipe, out),
         teacher=teacher,
-        weight=settings.teacher,
+        weights=(settings.label, settings.teacher),
         measure=lambda now: _watched(now, start, parts.watched, recipe),
         train_dataset=examples,
         eval_dataset=examples,  # named because the Trainer asks for one; `_watched` measures
@@ -148,7 +154,11 @@ def labelled(parts: Split, recipe: Recipe, out: Path, store: Store | None, say: 
     say(f"the unchanged model writes labels for {len(bare)} clips")
     with served(recipe.model, store) as folder:
         write = labels.remembered(labels.Writer(folder).write, out / "written.jsonl")
-        return Split(labels.label(parts.train, write, unwritten=True, say=say), parts.watched, parts.aside)
+        return Split(
+            labels.label(parts.train, write, unwritten=True, own_words=recipe.data.own_words, say=say),
+            parts.watched,
+            parts.aside,
+        )
 
 
 class served:

@@ -24,6 +24,13 @@ def test_a_written_reference_is_kept_and_nobody_listens(clips):
     assert [clip.text for clip in labels.label(clips[:1], write)] == ["Agent logged in."]
 
 
+def test_the_unchanged_models_own_words_may_be_the_label_of_a_bare_reference(clips):
+    one, written = clips[1], clips[0]
+    labelled = labels.label([one, written], lambda clip: "Won.", own_words=True)
+    assert [clip.text for clip in labelled] == ["Won.", "Agent logged in."]
+    assert labels.label([one], lambda clip: "Won.")[0].text == "One."
+
+
 def test_what_nobody_wrote_down_is_labelled_if_wanted(clips):
     mute = [msgspec.structs.replace(clip, text="") for clip in clips[:2]]
     told = []
