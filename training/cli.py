@@ -2,6 +2,11 @@
 
 import typer
 
+from training.common.cli import data
+from training.ctc.cli import compare, ctc, tune
+from training.wav2vec2.cli import wav2vec2
+from training.whisper.cli_medical import medical
+
 app = typer.Typer(
     help="Make the models that the server loads: speech recognition from scratch and fine-tuned.", no_args_is_help=True
 )
@@ -12,19 +17,7 @@ def _group() -> None:
     """Recipes are TOML files; every key can be set on the command line as key=value."""
 
 
-def _add_data() -> None:
-    from training.common.cli import data
-    from training.whisper.cli_medical import medical
-
-    data.command()(medical)
-    app.add_typer(data, name="data")
-
-
-def _add_fine_tuning() -> None:
-    from training.wav2vec2.cli import wav2vec2
-
-    app.command()(wav2vec2)
-
-
-_add_data()
-_add_fine_tuning()
+data.command()(medical)
+app.add_typer(data, name="data")
+for command in (ctc, compare, tune, wav2vec2):
+    app.command()(command)

@@ -10,24 +10,22 @@ which is the one thing that the loop asks of its data.
 
 import json
 import math
-import os
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object, send_to_device
+from accelerate.utils import broadcast_object_list, send_to_device
 from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_model, save_model
 from torch.utils.data import DataLoader
 
-from training.common.errors import DataError, RecipeError
+from training.common.checkpoint import Progressed, load, random_states, replace, save, set_random_states
+from training.common.errors import DataError
 from training.common.recipe import Section
 
 BAD_STEPS_IN_A_ROW = 3
@@ -59,29 +57,6 @@ class LoopSettings(Section):
     log_every: int = Field(10, ge=1, description="Steps in one point of the loss curve.")
     loader_workers: int = Field(0, ge=0, description="Processes that prepare batches; 0: this one.")
     tensorboard: bool = True
-
-
-@dataclass
-class Progressed:
-    """How far a run is. It is the part of a checkpoint that a person can read."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    """Batches of this epoch that have been used."""
-    best: float = math.inf
-    best_step: int = 0
-    since_best: int = 0
-    """Evaluations since the best one."""
-    cuts: int = 0
-    """How often the plateau halved the learning rate."""
-    skipped: int = 0
-    bad_in_a_row: int = 0
-    losses: list[tuple[int, float]] = field(default_factory=list)
-    """(step, mean loss of the `log_every` steps up to it)."""
-    measures: list[tuple[int, dict[str, float]]] = field(default_factory=list)
-    pending: list[float] = field(default_factory=list)
-    """Losses since the curve's last point."""
 
 
 @dataclass(frozen=True)
@@ -142,14 +117,16 @@ def train(
             old.unlink(missing_ok=True)
     accelerator.wait_for_everyone()
 
+    # What a run cannot change between its parts.
+    same = settings.model_dump(exclude={"patience", "checkpoint_every", "loader_workers", "tensorboard"})
     torch.manual_seed(
         settings.seed + accelerator.process_index
     )  # what each process draws differs; a resumed run draws on
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     model, optimizer = accelerator.prepare(model.to(accelerator.device), optimizer)
     plain = accelerator.unwrap_model(model)
-    at = _load(checkpoint, accelerator, plain, optimizer, settings) if checkpoint.exists() else Progressed()
-    random_states = _random_states()  # opening a loader must not move them
+    at = load(checkpoint, accelerator, plain, optimizer, same) if checkpoint.exists() else Progressed()
+    random_now = random_states()  # opening a loader must not move them
     board = _tensorboard(out, at.step) if settings.tensorboard and main else None
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
@@ -162,7 +139,7 @@ def train(
         while at.step < settings.steps and not stopped:
             epoch = batches(at.epoch)
             loader = _loader(epoch, at.batch, accelerator, settings)
-            _set_random_states(random_states)
+            set_random_states(random_now)
             for group in loader:
                 # ---- one step: forward and backward over its batches ----
                 model.train()
@@ -218,7 +195,7 @@ def train(
                     if measures[watch] < at.best:
                         at.best, at.best_step, at.since_best = measures[watch], at.step, 0
                         if main and keep == "best":
-                            _replace(best_file, lambda file: save_model(plain, file))
+                            replace(best_file, lambda file: save_model(plain, file))
                     else:
                         at.since_best += 1
                         if settings.schedule == "plateau" and at.since_best % settings.plateau == 0:
@@ -227,12 +204,12 @@ def train(
                         reported(at.step, measures)
                     stopped = bool(settings.patience) and at.since_best >= settings.patience
                 if settings.checkpoint_every and (done or stopped or at.step % settings.checkpoint_every == 0):
-                    _save(checkpoint, accelerator, plain, optimizer, settings, at)
+                    save(checkpoint, accelerator, plain, optimizer, same, at)
                 if done or stopped:
                     break
             else:
                 at.epoch, at.batch = at.epoch + 1, 0
-                random_states = _random_states()
+                random_now = random_states()
     if board:
         board.close()
     accelerator.wait_for_everyone()
@@ -291,11 +268,11 @@ def _evaluate(accelerator: Accelerator, evaluate: Evaluate, plain: torch.nn.Modu
     """The first process measures and tells the others: they must all decide alike."""
     said: list[dict[str, float] | None] = [None]
     if accelerator.is_main_process:
-        states = _random_states()
+        states = random_states()
         plain.eval()
         with torch.no_grad():
             said = [dict(evaluate(plain))]
-        _set_random_states(states)
+        set_random_states(states)
     return broadcast_object_list(said)[0]
 
 
@@ -311,64 +288,3 @@ def _tensorboard(out: Path, step: int):
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1 if step else None)
-
-
-def _random_states() -> dict[str, Any]:
-    name, keys, *rest = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "python": random.getstate(),
-        "numpy": (name, keys.tolist(), *rest),
-    }
-
-
-def _set_random_states(states: dict[str, Any]) -> None:
-    torch.set_rng_state(states["torch"])
-    if states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])
-    random.setstate(states["python"])
-    name, keys, *rest = states["numpy"]
-    np.random.set_state((name, np.array(keys, np.uint32), *rest))
-
-
-def _replace(file: Path, write: Callable[[str], None]) -> None:
-    """Write beside `file` and move over it: a kill leaves the old one or the new one, whole."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    write(str(beside))
-    os.replace(beside, file)
-
-
-def _same_run(settings: LoopSettings) -> dict[str, Any]:
-    """The settings that a run cannot change between its parts."""
-    return settings.model_dump(exclude={"patience", "checkpoint_every", "loader_workers", "tensorboard"})
-
-
-def _save(file: Path, accelerator: Accelerator, plain, optimizer, settings: LoopSettings, at: Progressed) -> None:
-    states = gather_object([_random_states()])
-    if not accelerator.is_main_process:
-        return
-    content = {
-        "settings": _same_run(settings),
-        "at": asdict(at),
-        "model": plain.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-        "random": states,
-    }
-    _replace(file, lambda beside: torch.save(content, beside))
-
-
-def _load(file: Path, accelerator: Accelerator, plain, optimizer, settings: LoopSettings) -> Progressed:
-    content = torch.load(file, map_location="cpu", weights_only=True)
-    was, now = content["settings"], _same_run(settings)
-    changed = [key for key in now if was.get(key) != now[key]]
-    if changed or len(content["random"]) != accelerator.num_processes:
-        said = ", ".join(f"loop.{key} was {was.get(key)}, is {now[key]}" for key in changed) or "other processes"
-        raise RecipeError(f"{file} is of another run: {said}. Give another --out, or --fresh to start anew.")
-    plain.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
-    if accelerator.scaler and content["scaler"]:
-        accelerator.scaler.load_state_dict(content["scaler"])
-    _set_random_states(content["random"][accelerator.process_index])
-    return Progressed(**content["at"])

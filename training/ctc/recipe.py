@@ -1,0 +1,75 @@
+"""What a recipe of this room says, beside the loop's own table."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+from pydantic import Field
+
+from pipelines.nets import alphabet
+from pipelines.nets.alphabet import Alphabet
+from pipelines.nets.settings import NetSettings
+from training.common.loop import LoopSettings
+from training.common.recipe import Section
+from training.ctc.augment import Augment
+
+
+class DataSettings(Section):
+    """The `[data]` table: which clips, who is held aside, what to do about bad ones."""
+
+    manifests: Annotated[list[str], Field(min_length=1)]
+    """Relative to --data."""
+    also: list[str] = Field(default_factory=list)
+    """More manifests, whose clips are only ever trained on: synthesized voices, as a rule."""
+    validation: list[str] | float = 0.15
+    """Speakers, or the share of the clips whose speakers are drawn. They choose the weights that are kept."""
+    test: list[str] | float = 0.15
+    """As `validation`. They are measured once, at the end."""
+    seed: int = Field(0, ge=0, description="Draws the speakers held aside.")
+    min_s: float = Field(0.1, ge=0, description="Seconds a clip must last.")
+    max_s: float = Field(20.0, gt=0, description="Seconds a clip may last.")
+    on_bad: Literal["stop", "skip"] = "stop"
+    alphabet: str = Field("english", description='"english", "french", or the characters themselves.')
+    line: bool = Field(False, description="Whether validation and test are heard through a good telephone line.")
+    batch: Annotated[int, Ge(1)] = 16
+    """Clips."""
+
+
+class CtcRecipe(Section):
+    """A whole recipe."""
+
+    name: str = Field(pattern=r"[a-z0-9][a-z0-9._-]*")
+    note: str = ""
+    licence: str = "CC-BY-SA-4.0"
+    """Of the weights; that of the data, as a rule."""
+    language: str = "en"
+    data: DataSettings
+    net: NetSettings = NetSettings()
+    augment: Augment = Augment()
+    loop: LoopSettings = LoopSettings()
+    words: bool = Field(
+        False, description="Whether the server may write the training's words alone (beam search), as in a menu."
+    )
+    threads: int = Field(1, ge=1, description="Of torch on a CPU; with 1 the same seed gives the same figures.")
+
+    def letters(self) -> Alphabet:
+        """The characters the net can write."""
+        named = {"english": alphabet.ENGLISH, "french": alphabet.FRENCH}
+        return Alphabet(named.get(self.data.alphabet, self.data.alphabet))
+
+
+def to_toml(recipe: CtcRecipe) -> str:
+    """A recipe as a file that reads back to the same recipe."""
+    lines: list[str] = []
+
+    def table(name: str, values: dict[str, Any]) -> None:
+        plain = {key: value for key, value in values.items() if not isinstance(value, dict) and value is not None}
+        if name and plain:
+            lines.extend(["", f"[{name}]"])
+        lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items())
+        for key, value in values.items():
+            if isinstance(value, dict):
+                table(f"{name}.{key}" if name else key, value)
+
+    table("", recipe.model_dump(mode="json"))
+    return "\n".join(lines) + "\n"
