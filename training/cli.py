@@ -5,6 +5,7 @@ import typer
 from training.common.cli import data
 from training.ctc.cli import compare, ctc, tune
 from training.wav2vec2.cli import wav2vec2
+from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
 from training.whisper.cli_medical import medical
 
 app = typer.Typer(
@@ -19,5 +20,16 @@ def _group() -> None:
 
 data.command()(medical)
 app.add_typer(data, name="data")
-for command in (ctc, compare, tune, wav2vec2):
+for command in (
+    ctc,
+    compare,
+    tune,
+    wav2vec2,
+    whisper,
+    context_table,
+    parity,
+    convert_whisper,
+    export_whisper,
+    transcribe,
+):
     app.command()(command)

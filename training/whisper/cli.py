@@ -50,7 +50,6 @@ def whisper(
     checked = load(recipe, Recipe, settings or ())
     console = Console(stderr=True)
     best = train.run(checked, data, out, resume=resume, say=console.print)
-    (out / "recipe.json").write_text(checked.model_dump_json(indent=1), encoding="utf-8")
     console.print(f"best checkpoint: {best}")
 
 

@@ -88,12 +88,16 @@ class Transcriber:
         decoded = Decoded(tokenizer.decode(tokens).strip(), tokens, score, result.no_speech_prob)
         return decoded, 1_000 * (time.perf_counter() - started)
 
-    def hear(self, features: Features, language: str, *, margin_s: float, beam: int = 1) -> Heard:
-        """One bare try with `margin_s` seconds behind the utterance (30: the full context)."""
+    def hear(
+        self, features: Features, language: str, *, margin_s: float, beam: int = 1, limited: bool = False
+    ) -> Heard:
+        """One try with `margin_s` seconds behind the utterance (30: the full context). `limited`: to the tokens that its
+        duration allows."""
         frames = context_frames(features.shape[1], margin_s)
         encoded, encode_ms = self.encode(features, frames)
-        decoded, decode_ms = self.decode(encoded, Plan(frames, beam, _UNLIMITED), language)
-        return Heard(decoded.text, encode_ms, decode_ms, context.runs_away(decoded, _plan(features, frames, beam)))
+        plan = _plan(features, frames, beam)
+        decoded, decode_ms = self.decode(encoded, plan if limited else Plan(frames, beam, _UNLIMITED), language)
+        return Heard(decoded.text, encode_ms, decode_ms, context.runs_away(decoded, plan))
 
     def hear_both(
         self, features: Features, language: str, *, margin_s: float, beams: Sequence[int]
@@ -214,15 +218,16 @@ def _spread(clips: list[Clip], most: int) -> list[Clip]:
     return [clips[i * len(clips) // count] for i in range(count)]
 
 
-def word_errors_of(
+def watched_errors(
     transcriber: Transcriber, clips: Iterable[Clip], *, margin_s: float, plain_line: bool = True
 ) -> list[Errors]:
-    """Word errors of each clip, greedy and bare."""
+    """Word errors of each clip, greedy, in one try. The tokens are limited by the duration: without that, one clip that runs away is 200 errors,
+    and decides alone which checkpoint is the best."""
     return [
         word_errors(
             clip.text,
             transcriber.hear(
-                transcriber.features(clip.audio, plain_line=plain_line), clip.language, margin_s=margin_s
+                transcriber.features(clip.audio, plain_line=plain_line), clip.language, margin_s=margin_s, limited=True
             ).text,
             clip.language,
         )

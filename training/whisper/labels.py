@@ -14,7 +14,7 @@ blind. So:
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import ctranslate2
@@ -131,8 +131,3 @@ def remembered(write: Callable[[Clip], str], file: Path) -> Callable[[Clip], str
         return known[key]
 
     return recall
-
-
-def languages(clips: Sequence[Clip]) -> list[str]:
-    """The languages of the clips, each once."""
-    return sorted({clip.language for clip in clips})

@@ -40,16 +40,14 @@ class Teacher:
         return self._model.proj_out(stacked)
 
     def _ask(self, numbers: list[int]) -> None:
-        examples = [
-            {"index": n, "features": self._examples.features(n), "labels": self._examples.labels[n]} for n in numbers
-        ]
-        batch = collate(examples, self._margin)
+        features = [self._examples.features(number) for number in numbers]
+        batch = collate(self._examples, numbers, features, self._margin)
         ids = _decoder_inputs(self._model, batch["labels"]).to(self._device)
         states = self._model.model(
             input_features=batch["input_features"].to(self._device), decoder_input_ids=ids
         ).last_hidden_state
-        for example, row in zip(examples, states, strict=True):
-            self._known[example["index"]] = row[: len(example["labels"])].half()
+        for number, row in zip(numbers, states, strict=True):
+            self._known[number] = row[: len(self._examples.labels[number])].half()
 
 
 def _decoder_inputs(model: WhisperForConditionalGeneration, labels: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,6 @@ from transformers import (
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
 )
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from pipelines.models.store import Store
 from training.common import manifests
@@ -25,8 +24,8 @@ from training.common.manifests import Clip
 from training.common.measures import rate
 from training.whisper import checkpoint, labels
 from training.whisper.checkpoint import Checkpoint
-from training.whisper.evaluate import Transcriber, word_errors_of
-from training.whisper.examples import Batches, Examples, Labels
+from training.whisper.evaluate import Transcriber, watched_errors
+from training.whisper.examples import Batches, ByLength, Examples, Labels
 from training.whisper.parts import choose_part, merged
 from training.whisper.settings import Recipe
 from training.whisper.short import take_any_context
@@ -44,10 +43,8 @@ class ShortContextTrainer(Seq2SeqTrainer):
         self._teacher, self._weight, self._measure = teacher, weight, measure
         self.model_accepts_loss_kwargs = False
 
-    def _get_train_sampler(self, train_dataset: Examples | None = None) -> LengthGroupedSampler:
-        lengths = [round(100 * clip.duration) for clip in (train_dataset or self.train_dataset).clips]
-        generator = torch.Generator().manual_seed(self.args.seed)
-        return LengthGroupedSampler(self.args.train_batch_size, lengths=lengths, generator=generator)
+    def _get_train_sampler(self, train_dataset: Examples | None = None) -> ByLength:
+        return ByLength(train_dataset or self.train_dataset, self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict, return_outputs: bool = False, num_items_in_batch: int | None = None
@@ -78,6 +75,7 @@ def run(
     parts = labelled(parts, recipe, out, store, say)
     say(f"{len(parts.train)} clips to train on, {len(parts.watched)} to choose by, {len(parts.aside)} held aside")
     out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
     manifests.write(out / "train.jsonl", parts.train)
     manifests.write(out / "watched.jsonl", parts.watched)
     if parts.aside:
@@ -85,7 +83,7 @@ def run(
     settings = recipe.train
     torch.manual_seed(settings.seed)
     make = Labels(start.tokenizer, multilingual=start.multilingual, task=recipe.task)
-    examples = Examples(parts.train, make, start.model.config.num_mel_bins, recipe.channel, settings.seed)
+    examples = Examples(parts.train, make, start.model.config.num_mel_bins, recipe.channel)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     teacher = None
     if settings.teacher:
@@ -99,7 +97,7 @@ def run(
         measure=lambda now: _watched(now, start, parts.watched, recipe),
         train_dataset=examples,
         eval_dataset=examples,  # named because the Trainer asks for one; `_watched` measures
-        data_collator=Batches(recipe.context, settings.seed),
+        data_collator=Batches(examples, recipe.context, settings.seed),
         callbacks=[EarlyStoppingCallback(settings.patience)],
     )
     trainer.train(resume_from_checkpoint=resume or None)
@@ -179,5 +177,5 @@ def _watched(model: nn.Module, start: Checkpoint, clips: Sequence[Clip], recipe:
         now = Checkpoint(merged(copy.deepcopy(model).cpu()), start.tokenizer, start.name)
         transcriber = Transcriber(convert(now, Path(made) / "model", "int8"), threads=torch.get_num_threads())
         return rate(
-            word_errors_of(transcriber, clips, margin_s=recipe.context.watched_s, plain_line=recipe.channel.plain)
+            watched_errors(transcriber, clips, margin_s=recipe.context.watched_s, plain_line=recipe.channel.plain)
         )

@@ -1,6 +1,7 @@
 """A few real steps of the smallest real checkpoint on real recordings."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -39,6 +40,18 @@ def test_steps_change_the_encoder_alone_and_what_comes_out_is_served(tmp_path, d
     served = FasterWhisper(convert(checkpoint.load(str(best)), tmp_path / "served", "int8"), threads=1)
     heard = served.transcribe(telephone(CLIPS / "en_prompt.flac"), languages=["en"], final=True)
     assert heard.text == "Agent logged in."
+
+
+def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(tmp_path, data):
+    wanted = recipe(train={**QUICK, "steps": 3, "save_every": 1, "part": "encoder"}, channel={"drawn": 1.0})
+    out = tmp_path / "out"
+    whole = checkpoint.load(str(train.run(wanted, [data], out, say=lambda _: None))).model.state_dict()
+    last = out / "checkpoints" / "checkpoint-3"
+    shutil.rmtree(last)
+    resumed = train.run(wanted, [data], out, resume=True, say=lambda _: None)
+    assert last.is_dir()
+    again = checkpoint.load(str(resumed)).model.state_dict()
+    assert all(torch.allclose(whole[name], again[name], atol=1e-6) for name in whole)
 
 
 def test_nobody_who_is_measured_is_trained_on(data):
@@ -103,7 +116,7 @@ def test_the_recipes_are_sound(name):
     from pathlib import Path
 
     loaded = recipes.load(Path(train.__file__).parent / "recipes" / f"{name}.toml", Recipe)
-    assert loaded.context.margin_s[0] < 1.0
+    assert loaded.context.margin_s[0] <= 1.0
 
 
 def test_a_recipe_lists_what_is_wrong_with_it(tmp_path):
