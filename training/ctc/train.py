@@ -1,7 +1,9 @@
 """From a recipe to a model that the server loads: check the data, build the net, train, measure on unseen speakers, export."""
 
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +126,21 @@ def fit(
 def _search(recipe: CtcRecipe, prepared: Prepared, out: Path) -> Beam:
     """A beam search that writes the training's words alone. Leaves its language model in `out`."""
     file = write_arpa((u.clip.text for u in prepared.train), out / FILE)
-    return Beam(recipe.letters(), language_model=file)
+    with _no_chatter():
+        return Beam(recipe.letters(), language_model=file)
+
+
+@contextmanager
+def _no_chatter() -> Iterator[None]:
+    """KenLM draws a progress bar on the error output of the process."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def run(
