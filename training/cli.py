@@ -30,3 +30,6 @@ def _add_ctc() -> None:
 
 _add_data()
 _add_ctc()
+
+if __name__ == "__main__":  # accelerate launch -m training.cli
+    app()

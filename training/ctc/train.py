@@ -147,6 +147,8 @@ def run(
     recipe: CtcRecipe, data: Path, out: Path, *, fresh: bool = False, quiet: bool = False, say: Say = print
 ) -> Path:
     """The whole way; returns the exported folder, `out / recipe.name`. Raises DataError, RecipeError, ModelError."""
+    first = os.environ.get("RANK", "0") == "0"  # of several processes
+    say = say if first else lambda _: None
     prepared = prepare(recipe, data, say)
     for name in ("train", "validation", "test"):
         part: list[Utterance] = getattr(prepared, name)
@@ -155,6 +157,8 @@ def run(
             minutes = sum(u.clip.duration for u in part) / 60
             say(f"{name}: {len(part)} clips, {minutes:.1f} min, {len(speakers)} speakers")
     trained = fit(recipe, prepared, out / "run", fresh=fresh, quiet=quiet)
+    if not first:  # one measures and exports
+        return out / recipe.name
     figures = trained.figures()
     for name in ("validation", "test"):
         if f"{name}_wer" in figures:
