@@ -114,7 +114,7 @@ def add(
     if as_json:
         typer.echo(json.dumps({"name": card.name, "kind": card.kind, "folder": str(store.root / card.name)}, indent=2))
         return
-    render(card, store.root / card.name, Console(), trained=True)
+    render(card, store.root / card.name, Console(), trained=True, recipe=False)
     typer.echo(f'{card.name} is in {store.root}. Serve it with: [models.{card.port}] model = "{card.name}"')
 
 

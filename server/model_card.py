@@ -14,8 +14,8 @@ from pipelines.models.exported import Data, Provenance
 from pipelines.units import SAMPLE_RATE
 
 
-def render(card: ModelCard, folder: Path, console: Console, *, trained: bool) -> None:
-    """`trained`: the model has a card of its own in `folder`. Raises ModelError when that cannot be read."""
+def render(card: ModelCard, folder: Path, console: Console, *, trained: bool, recipe: bool = True) -> None:
+    """`trained`: the model has a card of its own in `folder`; `recipe`: show that as well. Raises ModelError when that cannot be read."""
     facts = [
         ("model", card.name),
         ("", card.note),
@@ -36,7 +36,7 @@ def render(card: ModelCard, folder: Path, console: Console, *, trained: bool) ->
     parts = [_grid(facts), *_data(own.data)]
     if own.figures:
         parts += [_grid([("figures", ""), *_flat(own.figures)])]
-    if own.recipe:
+    if own.recipe and recipe:
         parts += [_grid([("recipe", ""), *_flat(own.recipe)])]
     console.print(Group(*(part for each in parts for part in (each, ""))))
 

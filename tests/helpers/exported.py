@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.models.self_test import SelfTest
+from pipelines.adapters.stt import kinds
+from pipelines.models.self_test import SelfTest, record
+from tests.helpers.hearing import CLIPS, utterance
 from training.common.export import Data, Provenance, export, provenance
 
 FRENCH = "abcdefghijklmnopqrstuvwxyzàâçèéêîôùûœ'"
@@ -45,3 +47,37 @@ def tiny_wav2vec2(folder: Path, family: str = "wav2vec2", characters: str = FREN
     base(folder, family, seed, vocabulary=len(characters) + 3)
     tokenizer(characters).save_pretrained(folder)
     return folder
+
+
+def tiny_ctc(folder: Path, seed: int = 0) -> Path:
+    """A small net of `training/ctc` with random weights, as it is saved."""
+    import torch
+
+    from pipelines.nets.alphabet import FRENCH as LETTERS
+    from pipelines.nets.alphabet import Alphabet
+    from pipelines.nets.ctc import build
+    from pipelines.nets.saved import CtcConfig, save
+    from pipelines.nets.settings import NetSettings
+
+    torch.manual_seed(seed)
+    settings = NetSettings(net="gru", width=16, layers=1)
+    save(
+        folder, build(settings, Alphabet(LETTERS).size), CtcConfig(languages=("en",), characters=LETTERS, net=settings)
+    )
+    return folder
+
+
+def tiny(folder: Path, kind: str, name: str = "tiny", **changed) -> Path:
+    """A real network in `folder / name`, exported and proven: "ctc" or "wav2vec2". Its weights lie in `folder / "net"`."""
+    net = folder / "net"
+    {"ctc": tiny_ctc, "wav2vec2": tiny_wav2vec2}[kind](net)
+    given = {
+        "name": name,
+        "kind": kind,
+        "licence": "CC0-1.0",
+        "note": "random weights",
+        "weights": {path.name: path for path in net.iterdir()},
+        "provenance": where_from(),
+        "self_test": record(kinds.load(kind, net, threads=1), utterance(CLIPS / "digit_7.flac"), "en"),
+    }
+    return export(folder / name, **(given | changed))

@@ -8,15 +8,20 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.adapters.stt import kinds
 from pipelines.errors import ConfigError, ModelError
+from pipelines.events import TranscriptReady
 from pipelines.models import exported, self_test
 from pipelines.models.added import add
+from pipelines.replay.answers import ModelAnswers
+from pipelines.replay.virtual import run as replay
 from server.cli_models import models
 from server.config import Config, load
 from server.doctor import check
 from server.engines import load_stt
-from tests.helpers.exported import tiny_wav2vec2, toy, where_from
+from tests.helpers.exported import tiny, toy, where_from
 from tests.helpers.hearing import CLIPS, utterance, weights
+from tests.helpers.replay import Loudness, Scripted, caller, tone
 from training.common.export import export
 
 CALL = '[[agents]]\nname = "a"\nlanguages = ["en"]\n'
@@ -40,22 +45,10 @@ def serving(folder: Path, settings: str) -> Config:
     return load(path)
 
 
-def tiny(folder: Path, name: str = "tiny") -> Path:
-    """A real network, exported."""
+@pytest.fixture(params=["ctc", "wav2vec2"])
+def kind(request):
     pytest.importorskip("torch")
-    from pipelines.adapters.stt.wav2vec2 import FILES, Wav2Vec2
-
-    net = tiny_wav2vec2(folder / "net")
-    return export(
-        folder / name,
-        name=name,
-        kind="wav2vec2",
-        licence="CC0-1.0",
-        note="random weights",
-        weights={file: net / file for file in FILES},
-        provenance=where_from(),
-        self_test=self_test.record(Wav2Vec2(net, threads=1), utterance(CLIPS / "digit_7.flac"), "en"),
-    )
+    return request.param
 
 
 # ---- the commands
@@ -65,7 +58,7 @@ def test_add_list_show_remove(here):
     added = run("add", toy(here / "mine"))
     assert added.exit_code == 0, added.output
     assert '[models.stt] model = "mine"' in added.stdout
-    for words in ("your own training", "clinic/train.jsonl", "1.25", "CC-BY-4.0", "test.wer", "4.25", "net.layers"):
+    for words in ("your own training", "clinic/train.jsonl", "1.25", "CC-BY-4.0", "test.wer", "4.25"):
         assert words in added.stdout, words
 
     rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
@@ -78,6 +71,7 @@ def test_add_list_show_remove(here):
 
     shown = run("show", "mine").stdout
     assert "clinic/train.jsonl" in shown
+    assert "net.layers" in shown
     told = json.loads(run("show", "mine", "--json").stdout)
     assert told["provenance"]["data"][0]["hours"] == 1.25
     assert {file["name"] for file in told["files"]} == {"weights.bin", "card.json", "self_test.npz"}
@@ -117,21 +111,40 @@ def test_words_of_a_card_are_no_markup(here):
 # ---- serving
 
 
-def test_the_card_chooses_the_adapter(here):
-    run("add", tiny(here))
+def test_the_card_chooses_the_adapter(here, kind):
+    run("add", tiny(here, kind))
     config = serving(here, 'model = "tiny"')
     model = load_stt(config.store(), config.models.stt, "tiny")
     expected = self_test.load(here / "tiny" / self_test.FILE)
-    assert type(model).__name__ == "Wav2Vec2"
+    assert type(model).__name__ == {"ctc": "Ctc", "wav2vec2": "Wav2Vec2"}[kind]
     assert model.transcribe(expected.audio, languages=["en"], final=True).text == expected.text
     assert run("verify", "tiny").exit_code == 0
+
+
+def test_a_recorded_call_is_replayed_with_it_and_hears_what_it_hears_offline(here, kind):
+    run("add", tiny(here, kind))
+    config = serving(here, 'model = "tiny"')
+    served, finals = load_stt(config.store(), config.models.stt, "tiny"), []
+
+    class Overheard:
+        def transcribe(self, audio, *, languages, final, hot_words=""):
+            heard = served.transcribe(audio, languages=languages, final=final, hot_words=hot_words)
+            if final:
+                finals.append((audio.copy(), heard.text))
+            return heard
+
+    dump = replay(caller(12.0), ModelAnswers(Loudness(), Overheard(), Scripted(), ("en",), speak=tone))
+    offline = kinds.load(kind, here / "tiny", threads=1)
+    assert finals
+    for audio, text in finals:
+        assert offline.transcribe(audio, languages=["en"], final=True).text == text
+    said = {step.event.text for step in dump.steps if isinstance(step.event, TranscriptReady)}
+    assert {text for _, text in finals} <= said
 
 
 def test_a_whisper_of_ones_own_is_served(here):
     files = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
     whisper = weights("whisper-base", *files)
-    from pipelines.adapters.stt import kinds
-
     audio = utterance(CLIPS / "en_prompt.flac")
     folder = export(
         here / "ours",
@@ -149,9 +162,9 @@ def test_a_whisper_of_ones_own_is_served(here):
     assert "logged" in served.transcribe(audio, languages=["en"], final=True).text
 
 
-def test_a_model_that_hears_something_else_is_refused_by_name(here):
+def test_a_model_that_hears_something_else_is_refused_by_name(here, kind):
     """Every hash is right: what was exported is not what was trained."""
-    folder = tiny(here)
+    folder = tiny(here, kind)
     truth = self_test.load(folder / self_test.FILE)
     forged = msgspec.structs.replace(truth, log_probs=truth.log_probs + 0.5)
     self_test.save(forged, folder / self_test.FILE)
@@ -167,8 +180,8 @@ def test_a_model_that_hears_something_else_is_refused_by_name(here):
     assert "tiny fails its self-test" in refused.stderr
 
 
-def test_a_model_that_was_tampered_with_is_refused_by_name(here):
-    run("add", tiny(here))
+def test_a_model_that_was_tampered_with_is_refused_by_name(here, kind):
+    run("add", tiny(here, kind))
     config = serving(here, 'model = "tiny"')
     path = here / "store" / "tiny" / "model.safetensors"
     content = bytearray(path.read_bytes())

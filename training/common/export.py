@@ -29,7 +29,7 @@ from pipelines.models.card import ModelCard
 from pipelines.models.exported import CARD, MANIFEST, CardFile, Data, Provenance
 from pipelines.models.self_test import SelfTest
 
-__all__ = ["Data", "Provenance", "SelfTest", "export", "provenance"]
+__all__ = ["Data", "Provenance", "SelfTest", "export", "provenance", "require_free"]
 
 _PACKAGES = ("allo", "torch", "transformers", "peft", "ctranslate2", "faster-whisper", "numpy")
 
@@ -90,7 +90,7 @@ def export(
     folder = folder.absolute()
     if taken := set(weights) & {MANIFEST, CARD, tests.FILE}:
         raise ModelError(f"{', '.join(sorted(taken))} is the export's own file. Call the weights something else.")
-    _require_free(folder, replace)
+    require_free(folder, replace)
     card = CardFile(name=name, port="stt", kind=kind, licence=licence, note=note, provenance=provenance)
     try:
         with _beside(folder, replace) as made:
@@ -126,7 +126,8 @@ def _prove(card: CardFile, folder: Path, self_test: SelfTest) -> None:
         )
 
 
-def _require_free(folder: Path, replace: bool) -> None:
+def require_free(folder: Path, replace: bool = False) -> None:
+    """Raise ModelError if something lies at `folder` that an export would not replace: known before hours of training."""
     if folder.exists() and not replace:
         raise ModelError(f"{folder} is there already. Choose another folder, or say that it may be replaced.")
     if folder.exists() and not (folder / MANIFEST).is_file():

@@ -82,16 +82,17 @@ class Decoded(msgspec.Struct, frozen=True):
     p_no_speech: float
 
 
-def plans(frames: int, *, final: bool, beam: int) -> list[Plan]:
+def plans(frames: int, *, final: bool, beam: int, margin: int | None = None) -> list[Plan]:
     """Tries for an utterance of `frames` feature frames, in order: the next is made only if the one before is
     not `settled`.
 
-    A partial has one try, greedy: it is heard again soon.
+    A partial has one try, greedy: it is heard again soon. `margin`: frames behind the utterance that suffice a model which was
+    taught to do with them; None for a stock one.
     """
     max_tokens = frames * _TOKENS_PER_SECOND // FRAMES_PER_SECOND + _TOKENS_SPARE
     if not final:
-        return [Plan(min(frames + _PARTIAL_MARGIN, FULL), 1, max_tokens)]
-    short = min(frames + _FINAL_MARGIN, FULL)
+        return [Plan(min(frames + (margin or _PARTIAL_MARGIN), FULL), 1, max_tokens)]
+    short = min(frames + (margin or _FINAL_MARGIN), FULL)
     greedy = [Plan(short, 1, max_tokens, _LIKELY_LOG_PROB)] if beam > 1 else []
     searched = dict.fromkeys((Plan(short, beam, max_tokens), Plan(FULL, beam, max_tokens)))
     return [*greedy, *searched]

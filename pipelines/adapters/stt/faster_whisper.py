@@ -6,6 +6,7 @@ encodes 30 s, detects the language in a pass of its own and decodes timestamps t
 used one by one).
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pipelines.models.ports import Audio, Transcript
 from pipelines.units import SAMPLE_RATE
 
 _FILES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
+_CONTEXT = "context.json"  # of a model that was taught to do with less context: {"margin_s": 1.0}
 _MIN_SAMPLES = SAMPLE_RATE // 20  # no word is shorter, and the features need two windows of 25 ms
 _MAX_SAMPLES = 30 * SAMPLE_RATE
 _MAX_HOT_TOKENS = 200  # of the decoder's 448; the words themselves need up to 220
@@ -40,6 +42,7 @@ class FasterWhisper:
         if missing:
             raise ModelError(f"{', '.join(missing)} missing in {folder}: run `allo models pull`.")
         self._beam = beam
+        self._margin = _margin(folder / _CONTEXT)
         self._tokenizers: dict[str, Tokenizer] = {}
         try:
             self._whisper = WhisperModel(
@@ -75,7 +78,7 @@ class FasterWhisper:
         language, p_language = languages[0], 1.0
         best: Decoded | None = None
         encoded, frames = None, 0
-        for plan in context.plans(features.shape[1], final=final, beam=self._beam):
+        for plan in context.plans(features.shape[1], final=final, beam=self._beam, margin=self._margin):
             if plan.frames != frames:
                 encoded, frames = self._encode(features, plan.frames), plan.frames
             if best is None and len(languages) > 1:
@@ -125,3 +128,16 @@ class FasterWhisper:
                 self._whisper.hf_tokenizer, self._model.is_multilingual, task="transcribe", language=language
             )
         return self._tokenizers[language]
+
+
+def _margin(file: Path) -> int | None:
+    """Feature frames that a model needs behind an utterance, if it was taught to do with few."""
+    if not file.is_file():
+        return None
+    try:
+        margin_s = float(json.loads(file.read_text(encoding="utf-8"))["margin_s"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f'{file} should hold {{"margin_s": SECONDS}}: export the model again.') from error
+    if not 0.0 < margin_s <= 30.0:
+        raise ModelError(f"{file}: margin_s must be above 0 and at most 30 seconds, not {margin_s:g}.")
+    return round(margin_s * context.FRAMES_PER_SECOND)

@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer, PretrainedConfig
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModelForCTC,
+    AutoTokenizer,
+    FeatureExtractionMixin,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from pipelines.errors import ModelError
@@ -42,9 +50,13 @@ class Wav2Vec2:
             here = {"local_files_only": True, "trust_remote_code": False}
             self._features = AutoFeatureExtractor.from_pretrained(folder, **here)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, **here)
-            self._net = AutoModelForCTC.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, **here
-            ).eval()
+            net, found = AutoModelForCTC.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **here
+            )
+            # What is not in the file would be random, without a word. (The embedding of masks is of use in training only.)
+            if lacking := [name for name in found["missing_keys"] if not name.endswith("masked_spec_embed")]:
+                raise ValueError(f"{', '.join(sorted(lacking)[:3])} not in model.safetensors")
+            self._net = net.eval()
             self._fewest = fewest_samples(self._net.config)
             self.log_probs(np.zeros(SAMPLE_RATE, np.float32))  # the first run allocates: not while a caller waits
         except Exception as error:  # transformers raises whatever its parts do
@@ -65,10 +77,7 @@ class Wav2Vec2:
         sure = 1.0 / len(known)
         if audio.size < self._fewest:
             return Transcript("", known[0], sure)
-        ids = self.log_probs(audio).argmax(axis=-1)
-        # Cleaning up is meant for subwords: it would join "that 's".
-        text = self._tokenizer.decode(ids.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Transcript(text.strip(), known[0], sure)
+        return Transcript(written(self.log_probs(audio), self._tokenizer), known[0], sure)
 
     def log_probs(self, audio: Audio) -> NDArray[np.float32]:
         """(frames, symbols), natural logarithms; a frame lasts 20 ms with the published front ends. Raises ModelError."""
@@ -77,13 +86,32 @@ class Wav2Vec2:
                 f"A wav2vec2 model takes {self._fewest / SAMPLE_RATE:.3f} to {_MAX_SAMPLES // SAMPLE_RATE} s at once, "
                 f"not {audio.size / SAMPLE_RATE:.3f} s."
             )
-        given = self._features(audio, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         try:
-            with torch.inference_mode():
-                logits = self._net(**given).logits[0]
+            return scores(audio, self._net, self._features)
         except RuntimeError as error:
             raise ModelError("The wav2vec2 model failed.") from error
-        return torch.log_softmax(logits, dim=-1).numpy()
+
+
+def scores(audio: Audio, net: PreTrainedModel, features: FeatureExtractionMixin) -> NDArray[np.float32]:
+    """Log-probabilities (frames, symbols) of `net`, which is in evaluation mode, on whatever device it is."""
+    given = features(audio, sampling_rate=SAMPLE_RATE, return_tensors="pt").to(net.device)
+    with torch.inference_mode():
+        logits = net(**given).logits[0]
+    return torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
+
+
+def written(log_probs: NDArray[np.float32], tokenizer: PreTrainedTokenizerBase) -> str:
+    """The likeliest letters as text; in lower case if the tokenizer knows no other than capitals."""
+    ours = {
+        tokenizer.pad_token_id,
+        tokenizer.word_delimiter_token_id,
+    }  # blank and space are written; <unk>, <s> and </s> never
+    never = [number for number in tokenizer.all_special_ids if number not in ours]
+    path = np.delete(np.arange(log_probs.shape[1]), never)[np.delete(log_probs, never, axis=1).argmax(axis=1)]
+    # With skip_special_tokens the blanks go before repeats are merged: "elle" would be "ele". Cleaning up is meant for subwords:
+    # it would join "that 's".
+    text = tokenizer.decode(path.tolist(), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return " ".join(text.split()).lower() if text.isupper() else " ".join(text.split())
 
 
 def fewest_samples(config: PretrainedConfig) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.errors import ModelError
 from pipelines.models import exported, self_test
-from tests.helpers.exported import tiny_wav2vec2, toy, where_from
+from tests.helpers.exported import tiny, toy, where_from
 from tests.helpers.hearing import CLIPS, utterance, weights
 from training.common.export import export, git_state, provenance
 
@@ -46,24 +46,14 @@ def test_the_store_s_whisper_becomes_a_model_of_ones_own(tmp_path):
     assert left(tmp_path) == {"out"}
 
 
-def test_log_probabilities_are_compared_as_well(tmp_path):
+@pytest.mark.parametrize("kind", ["ctc", "wav2vec2"])
+def test_log_probabilities_are_compared_as_well(tmp_path, kind):
     pytest.importorskip("torch")
-    from pipelines.adapters.stt.wav2vec2 import FILES, Wav2Vec2
-
-    checkpoint = tiny_wav2vec2(tmp_path / "net")
-    test = self_test.record(Wav2Vec2(checkpoint, threads=1), utterance(CLIPS / "digit_7.flac"), "en")
-    made = {
-        "name": "tiny",
-        "kind": "wav2vec2",
-        "licence": "CC0-1.0",
-        "note": "random",
-        "provenance": where_from(),
-        "weights": {name: checkpoint / name for name in FILES},
-    }
-    assert export(tmp_path / "tiny", self_test=test, **made)
+    test = self_test.load(tiny(tmp_path, kind) / self_test.FILE)
+    assert test.log_probs is not None
     louder = msgspec.structs.replace(test, log_probs=test.log_probs * np.float32(1.02))
     with pytest.raises(ModelError, match="log-probabilities differ by up to"):
-        export(tmp_path / "other", self_test=louder, **made)
+        tiny(tmp_path, kind, "other", self_test=louder)
     assert left(tmp_path) == {"net", "tiny"}
 
 

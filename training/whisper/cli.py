@@ -1,0 +1,292 @@
+"""`allo train` for Whisper: fine-tune, measure contexts, convert, transcribe folders. torch is imported when a command runs."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+Data = Annotated[
+    list[Path],
+    typer.Option("--data", help="Folder with the recipe's manifests; may be given several times.", file_okay=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Threads = Annotated[int, typer.Option(help="Threads of the processor.", min=1)]
+
+
+class Engine(StrEnum):
+    """What transcribes a folder."""
+
+    ctranslate2 = "ctranslate2"
+    transformers = "transformers"
+
+
+class Precision(StrEnum):
+    """Of the weights in a converted file."""
+
+    int8 = "int8"
+    int8_float16 = "int8_float16"
+    int16 = "int16"
+    float16 = "float16"
+    float32 = "float32"
+
+
+def whisper(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML); see training/whisper/recipes.")],
+    settings: Annotated[list[str] | None, typer.Argument(help="Other values, as train.steps=100.")] = None,
+    *,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, labels and the best model.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
+) -> None:
+    """Fine-tune a Whisper; OUT/best is a checkpoint for `allo train convert-whisper`."""
+    from training.common.recipe import load
+    from training.whisper import train
+    from training.whisper.settings import Recipe
+
+    checked = load(recipe, Recipe, settings or ())
+    console = Console(stderr=True)
+    best = train.run(checked, data, out, resume=resume, say=console.print)
+    (out / "recipe.json").write_text(checked.model_dump_json(indent=1), encoding="utf-8")
+    console.print(f"best checkpoint: {best}")
+
+
+def context_table(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Models for CTranslate2 or checkpoints: folders or names of the store; NAME=FOLDER names a row."
+        ),
+    ],
+    *,
+    manifest: Annotated[list[Path], typer.Option(help="Clips to hear, as OUT/aside.jsonl of a training.")],
+    margin: Annotated[
+        list[float] | None, typer.Option(help="Seconds of context behind an utterance; 30 is the full context.")
+    ] = None,
+    beam: Annotated[list[int] | None, typer.Option(help="Hypotheses; 1 is greedy.")] = None,
+    most: Annotated[int, typer.Option(help="Clips of a data set, at most.", min=1)] = 1_000_000,
+    wide_band: Annotated[
+        bool, typer.Option("--wide-band", help="Hear the recordings as they are, not over the telephone.")
+    ] = False,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """Words lost and time saved by contexts shorter than 30 s, with and without the server's guards."""
+    import tempfile
+
+    import msgspec
+
+    from training.common import manifests
+    from training.whisper.evaluate import MARGINS_S, context_table, grouped
+
+    groups = grouped(manifests.read_all(manifest), most)
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="allo-whisper-") as made, console.status("listening") as status:
+        folders = dict(_served(model, Path(made)) for model in models)
+        total, heard = len(folders) * sum(map(len, groups.values())), 0
+
+        def tick() -> None:
+            nonlocal heard
+            heard += 1
+            status.update(f"heard {heard} of {total} clips")
+
+        rows = context_table(
+            folders,
+            groups,
+            margins_s=margin or MARGINS_S,
+            beams=beam or (1, 5),
+            threads=threads,
+            plain_line=not wide_band,
+            tick=tick,
+        )
+    if as_json:
+        print(json.dumps(msgspec.to_builtins(rows)))
+        return
+    table = Table(title="Word error rate in %, with the bounds of 95 %; ms are medians")
+    for column in (
+        "model",
+        "clips of",
+        "context",
+        "beam",
+        "guards",
+        "WER",
+        "against 30 s",
+        "encode",
+        "decode",
+        "run away",
+        "again",
+    ):
+        table.add_column(column, justify="left" if column in ("model", "clips of") else "right")
+    for row in sorted(rows, key=lambda row: (row.group, row.beam, row.guarded, -row.margin_s)):
+        context = "30 s" if row.margin_s >= 30 else f"+ {row.margin_s:g} s"
+        table.add_row(
+            row.model,
+            f"{row.group} ({row.clips})",
+            context,
+            str(row.beam),
+            "yes" if row.guarded else "no",
+            f"{100 * row.wer:.1f} ({_range(row.wer_bounds)})",
+            f"{100 * row.loss:+.1f} ({_range(row.loss_bounds, '+')})",
+            f"{row.encode_ms:.0f}",
+            f"{row.decode_ms:.0f}",
+            str(row.runaways),
+            str(row.again),
+        )
+    Console(width=None if Console().is_terminal else 150).print(table)
+
+
+def _range(bounds: tuple[float, float], sign: str = "") -> str:
+    return " to ".join(f"{100 * bound:{sign}.1f}" for bound in bounds)
+
+
+def _served(model: str, made: Path) -> tuple[str, Path]:
+    """Name and folder of a model for CTranslate2; a checkpoint is converted to int8 into `made`."""
+    from pipelines.models.store import Store
+    from training.whisper import checkpoint
+    from training.whisper.convert import convert
+
+    name, equals, source = model.partition("=")
+    source = source if equals else name
+    folder = Path(source).expanduser()
+    if (folder / "model.bin").is_file():
+        return name, folder
+    store = Store()
+    if not folder.is_dir() and source in store.registry:
+        return name, store.path(source)
+    return name, convert(checkpoint.load(source, store), made / f"{len(list(made.iterdir()))}", "int8")
+
+
+def convert_whisper(
+    source: Annotated[str, typer.Argument(help="A checkpoint: folder, model of the store, or hub repository.")],
+    folder: Annotated[Path, typer.Argument(help="Where the model for CTranslate2 goes.")],
+    *,
+    precision: Annotated[Precision, typer.Option(help="Of the weights in the file.")] = Precision.float16,
+) -> None:
+    """Convert a checkpoint for CTranslate2 and faster-whisper."""
+    from training.whisper import checkpoint
+    from training.whisper.convert import convert
+
+    print(convert(checkpoint.load(source), folder, precision.value))
+
+
+def parity(
+    source: Annotated[str, typer.Argument(help="A checkpoint: folder, model of the store, or hub repository.")],
+    *,
+    manifest: Annotated[list[Path], typer.Option(help="Clips to hear.")],
+    most: Annotated[int, typer.Option(help="Clips of a data set, at most.", min=1)] = 10,
+    margin: Annotated[float, typer.Option(help="Seconds of context behind an utterance.")] = 30.0,
+    threads: Threads = 2,
+    as_json: Json = False,
+) -> None:
+    """Transcripts of a checkpoint before and after its conversion to each precision."""
+    import msgspec
+
+    from training.common import manifests
+    from training.whisper import checkpoint, convert
+    from training.whisper.evaluate import grouped
+
+    clips = [clip for group in grouped(manifests.read_all(manifest), most).values() for clip in group]
+    rows = convert.parity(checkpoint.load(source), clips, margin_s=margin, threads=threads)
+    if as_json:
+        print(json.dumps(msgspec.to_builtins(rows)))
+        return
+    table = Table(title=f"{len(clips)} clips, before and after the conversion")
+    for column in ("weights", "MB", "same to the letter", "words changed", "WER", "WER before"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            row.precision,
+            f"{row.megabytes:.0f}",
+            f"{row.same} of {row.clips}",
+            f"{100 * row.changed:.1f} %",
+            f"{100 * row.wer:.1f}",
+            f"{100 * row.source_wer:.1f}",
+        )
+    Console().print(table)
+
+
+def export_whisper(
+    source: Annotated[Path, typer.Argument(help="OUT of a training, with best/, recipe.json and its manifests.")],
+    folder: Annotated[Path, typer.Argument(help="The exported model, for `allo models add`.")],
+    *,
+    name: Annotated[str, typer.Option(help="Name of the model.")],
+    licence: Annotated[str, typer.Option(help="Of the weights: SPDX identifier, or words.")],
+    data_licence: Annotated[str, typer.Option(help="Of the recordings.")],
+    note: Annotated[str, typer.Option(help="What it is, in a line.")] = "Whisper, fine-tuned",
+    precision: Annotated[Precision, typer.Option(help="Of the weights in the file.")] = Precision.float16,
+    replace: Annotated[bool, typer.Option("--replace", help="An exported model that lies in FOLDER goes.")] = False,
+) -> None:
+    """Convert the best checkpoint of a training and export it as a model that the server verifies and loads."""
+    from training.whisper.exports import export_training
+
+    export_training(
+        source,
+        folder,
+        name=name,
+        licence=licence,
+        data_licence=data_licence,
+        note=note,
+        precision=precision.value,
+        replace=replace,
+    )
+    print(folder)
+
+
+def transcribe(
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.", exists=True, file_okay=False)],
+    *,
+    model: Annotated[
+        str, typer.Option(help="Folder, model of the store, or (transformers) hub repository.")
+    ] = "whisper-base",
+    engine: Annotated[list[Engine] | None, typer.Option(help="Give several to compare their speed.")] = None,
+    language: Annotated[str, typer.Option(help="ISO 639-1; detected if not given.")] = "",
+    batch: Annotated[list[int] | None, typer.Option(help="Clips at once; give several to compare.")] = None,
+    beam: Annotated[int, typer.Option(help="Hypotheses (ctranslate2).", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of the processor; 0: all (ctranslate2).", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="JSON lines of what was heard; printed if not given.")] = None,
+) -> None:
+    """Transcribe a folder in batches, and say how fast it went."""
+    import tempfile
+
+    import msgspec
+
+    from training.whisper import transcribe as room
+
+    problems: list[str] = []
+    console = Console(stderr=True)
+    sounds = room.load_all(room.recordings(folder), problems)
+    for problem in problems:
+        console.print(f"left out: {problem}")
+    table = Table(title="Throughput")
+    for column in ("engine", "batch", "files", "sound", "took", "times real time"):
+        table.add_column(column, justify="right")
+    texts: list[room.Text] = []
+    with tempfile.TemporaryDirectory(prefix="allo-whisper-") as made:
+        for kind in engine or [Engine.ctranslate2]:
+            for size in batch or [16]:
+                if kind is Engine.ctranslate2:
+                    _, served = _served(model, Path(made))
+                    heard = room.by_ctranslate2(
+                        sounds, served, language=language or None, batch=size, beam=beam, threads=threads
+                    )
+                else:
+                    heard = room.by_transformers(sounds, model, language=language or None, batch=size)
+                with console.status(f"{kind}, batches of {size}"):
+                    texts, speed = room.timed(kind, heard)
+                table.add_row(
+                    kind,
+                    str(size),
+                    str(speed.files),
+                    f"{speed.sound_s:.0f} s",
+                    f"{speed.took_s:.1f} s",
+                    f"{speed.speed:.1f}",
+                )
+    lines = [json.dumps({**msgspec.structs.asdict(text), "file": str(text.file)}, ensure_ascii=False) for text in texts]
+    if out is not None:
+        out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    else:
+        print("\n".join(lines))
+    console.print(table)
