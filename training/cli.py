@@ -33,3 +33,6 @@ for command in (
     transcribe,
 ):
     app.command()(command)
+
+if __name__ == "__main__":  # accelerate launch -m training.cli
+    app()

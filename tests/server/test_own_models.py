@@ -8,15 +8,20 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.adapters.stt import kinds
 from pipelines.errors import ConfigError, ModelError
+from pipelines.events import TranscriptReady
 from pipelines.models import exported, self_test
 from pipelines.models.added import add
+from pipelines.replay.answers import ModelAnswers
+from pipelines.replay.virtual import run as replay
 from server.cli_models import models
 from server.config import Config, load
 from server.doctor import check
 from server.engines import load_stt
 from tests.helpers.exported import tiny, toy, where_from
 from tests.helpers.hearing import CLIPS, utterance, weights
+from tests.helpers.replay import Loudness, Scripted, caller, tone
 from training.common.export import export
 
 CALL = '[[agents]]\nname = "a"\nlanguages = ["en"]\n'
@@ -116,11 +121,30 @@ def test_the_card_chooses_the_adapter(here, kind):
     assert run("verify", "tiny").exit_code == 0
 
 
+def test_a_recorded_call_is_replayed_with_it_and_hears_what_it_hears_offline(here, kind):
+    run("add", tiny(here, kind))
+    config = serving(here, 'model = "tiny"')
+    served, finals = load_stt(config.store(), config.models.stt, "tiny"), []
+
+    class Overheard:
+        def transcribe(self, audio, *, languages, final, hot_words=""):
+            heard = served.transcribe(audio, languages=languages, final=final, hot_words=hot_words)
+            if final:
+                finals.append((audio.copy(), heard.text))
+            return heard
+
+    dump = replay(caller(12.0), ModelAnswers(Loudness(), Overheard(), Scripted(), ("en",), speak=tone))
+    offline = kinds.load(kind, here / "tiny", threads=1)
+    assert finals
+    for audio, text in finals:
+        assert offline.transcribe(audio, languages=["en"], final=True).text == text
+    said = {step.event.text for step in dump.steps if isinstance(step.event, TranscriptReady)}
+    assert {text for _, text in finals} <= said
+
+
 def test_a_whisper_of_ones_own_is_served(here):
     files = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
     whisper = weights("whisper-base", *files)
-    from pipelines.adapters.stt import kinds
-
     audio = utterance(CLIPS / "en_prompt.flac")
     folder = export(
         here / "ours",

@@ -214,7 +214,7 @@ def train(
         board.close()
     accelerator.wait_for_everyone()
     if keep == "best" and best_file.exists():
-        load_model(plain, str(best_file), device=str(accelerator.device))
+        load_model(plain, str(best_file))
     outcome = Outcome(
         steps=at.step,
         skipped=at.skipped,

@@ -92,7 +92,7 @@ def _cell(input_: str, net: str, seed: int) -> None:
     _load_variations()
     pace = msgspec.json.decode(pace_file(_room.out, input_, net).read_bytes(), type=Pace)
     steps = _room.plan.steps or max(20, round(_room.plan.seconds / pace.step_s))
-    folds = [_room.fold(input_, net, seed, unseen, steps) for unseen in _room.speakers]
+    folds = [_room.fold(input_, net, seed, unseen, steps) for unseen in _room.plan.unseen or _room.speakers]
     write(cell_file(_room.out, input_, net, seed), Cell(input_, net, seed, folds))
 
 
@@ -131,9 +131,14 @@ def compare(
     whole = _Room(plan, data, out)  # bad data is said before any process starts
     if len(whole.speakers) < 2:
         raise RecipeError("a comparison needs clips of two speakers or more: one is left out in turn.")
+    turns = plan.unseen or whole.speakers
+    if unknown := sorted(set(turns) - set(whole.speakers)):
+        raise RecipeError(f"unseen: no clip is by {', '.join(unknown)}. Speakers: {', '.join(whole.speakers)}.")
+    if len(turns) < 2:
+        raise RecipeError("unseen: name two speakers or more, so that nobody is a judge in his own case.")
     say(
-        f"{len(whole.utterances)} clips; {len(whole.speakers)} speakers, each unseen in turn; {len(plan.cells())} cells, "
-        f"each trained {len(whole.speakers)} times"
+        f"{len(whole.utterances)} clips; unseen in turn: {', '.join(turns)}; {len(plan.cells())} cells, "
+        f"each trained {len(turns)} times"
     )
     os.environ["OMP_NUM_THREADS"] = "1"  # read by the workers' BLAS when they start
     pool = ProcessPoolExecutor(
@@ -161,7 +166,7 @@ def compare(
     pool.shutdown()
     from training.ctc.report import write_report
 
-    return write_report(plan, out)
+    return write_report(plan, out, whole.speakers)
 
 
 def best_jobs(plan: Comparison, out: Path, speakers: list[str]) -> list[tuple[str, str, int, str, int]]:

@@ -36,6 +36,8 @@ class Comparison(Section):
     licence: str = "CC-BY-SA-4.0"
     data: DataSettings
     """`validation` and `test` are not read: each speaker is the unseen one in turn."""
+    unseen: list[str] = Field(default_factory=list)
+    """Speakers that are left out in turn, two at least; all if empty. The longer trainings leave out each speaker in turn."""
     inputs: tuple[Kind, ...] = ("mfcc", "log_mel", "spectrogram", "raw")
     nets: tuple[Net, ...] = ("mlp", "cnn", "lstm", "gru", "bilstm", "cnn_bilstm", "transformer", "conformer")
     seeds: Annotated[int, Ge(1)] = 3

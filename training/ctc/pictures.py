@@ -75,6 +75,9 @@ def by_parameters(
     for input_, shape in shapes.items():
         panel.scatter([], [], color="grey", marker=shape, label=input_)
     panel.set(xlabel="parameters, thousands", ylabel="word error on unseen speakers, %", xscale="log")
+    panel.xaxis.set_major_formatter("{x:.0f}")
+    panel.xaxis.set_minor_formatter("{x:.0f}")
+    panel.set_ylim(0, None)
     panel.grid(alpha=0.3)
     panel.legend(fontsize=8, ncols=2)
     _save(figure, file)

@@ -77,10 +77,10 @@ def rows(plan: Comparison, out: Path, done: list[Cell]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: row["wer"])
 
 
-def write_report(plan: Comparison, out: Path) -> Path:
+def write_report(plan: Comparison, out: Path, speakers: list[str]) -> Path:
     """report.md, report.html, the pictures and best.toml from what lies in `out`. Returns report.html."""
     done = cells(plan, out)
-    speakers = [fold.unseen for fold in done[0].folds]
+    turns = [fold.unseen for fold in done[0].folds]
     inputs, nets = list(plan.inputs), list(plan.nets)
     rates: dict[tuple[str, str], list[float]] = defaultdict(list)
     for cell in done:
@@ -106,6 +106,7 @@ def write_report(plan: Comparison, out: Path) -> Path:
         "best": best,
         "first": chosen(done),
         "speakers": speakers,
+        "turns": turns,
         "clips": sum(len(fold.said) for fold in done[0].folds),
         "words": words,
         "inputs": _means(table, "input", INPUTS),

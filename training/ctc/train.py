@@ -1,7 +1,9 @@
 """From a recipe to a model that the server loads: check the data, build the net, train, measure on unseen speakers, export."""
 
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,13 +126,29 @@ def fit(
 def _search(recipe: CtcRecipe, prepared: Prepared, out: Path) -> Beam:
     """A beam search that writes the training's words alone. Leaves its language model in `out`."""
     file = write_arpa((u.clip.text for u in prepared.train), out / FILE)
-    return Beam(recipe.letters(), language_model=file)
+    with _no_chatter():
+        return Beam(recipe.letters(), language_model=file)
+
+
+@contextmanager
+def _no_chatter() -> Iterator[None]:
+    """KenLM draws a progress bar on the error output of the process."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def run(
     recipe: CtcRecipe, data: Path, out: Path, *, fresh: bool = False, quiet: bool = False, say: Say = print
 ) -> Path:
     """The whole way; returns the exported folder, `out / recipe.name`. Raises DataError, RecipeError, ModelError."""
+    first = os.environ.get("RANK", "0") == "0"  # of several processes
+    say = say if first else lambda _: None
     prepared = prepare(recipe, data, say)
     for name in ("train", "validation", "test"):
         part: list[Utterance] = getattr(prepared, name)
@@ -139,6 +157,8 @@ def run(
             minutes = sum(u.clip.duration for u in part) / 60
             say(f"{name}: {len(part)} clips, {minutes:.1f} min, {len(speakers)} speakers")
     trained = fit(recipe, prepared, out / "run", fresh=fresh, quiet=quiet)
+    if not first:  # one measures and exports
+        return out / recipe.name
     figures = trained.figures()
     for name in ("validation", "test"):
         if f"{name}_wer" in figures:

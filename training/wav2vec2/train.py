@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from transformers import FeatureExtractionMixin, PreTrainedModel, PreTrainedTokenizerBase
 
 from pipelines.adapters.stt.wav2vec2 import FILES, fewest_samples, scores, written
@@ -76,6 +77,8 @@ def train(
         fresh=fresh,
         quiet=quiet,
     )
+    if not PartialState().is_main_process:
+        return out / recipe.name  # the first process measures and exports
     figures = {
         "steps": outcome.steps,
         "best_step": outcome.best_step,

@@ -1,6 +1,10 @@
 """The loop learns, goes on after a kill with the same bits, and does not train on what is no number."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -160,3 +164,47 @@ def test_the_learning_rate_rises_then_falls():
     assert rates[-1] == pytest.approx(0.01, abs=0.001)
     plateau = LoopSettings(steps=100, warm_up=0, schedule="plateau")
     assert rate_factor(plateau, 50, cuts=2) == 0.25
+
+
+SEVERAL = """
+import sys, torch
+from pathlib import Path
+from training.common.loop import LoopSettings, train
+torch.manual_seed(1)
+model = torch.nn.Linear(4, 1)
+batches = lambda epoch: [torch.randn(8, 4, generator=torch.Generator().manual_seed(100 * epoch + i)) for i in range(6)]
+loss = lambda model, batch: (model(batch).squeeze(1) - batch.sum(1)).square().mean()
+settings = LoopSettings(steps=9, accumulate=int(sys.argv[2]), tensorboard=False, checkpoint_every=3, evaluate_every=3)
+outcome = train(model, loss=loss, batches=batches, evaluate=lambda m: {"loss": loss(m, batches(0)[0]).item()},
+                settings=settings, out=Path(sys.argv[1]), quiet=True)
+print("RESULT", [round(x, 4) for x in model.weight.flatten().tolist()], round(outcome.best, 4))
+"""
+
+
+@pytest.mark.timeout(120)
+def test_two_processes_with_a_batch_each_are_one_with_two(tmp_path):
+    script = tmp_path / "several.py"
+    script.write_text(SEVERAL)
+    environment = os.environ | {
+        "ACCELERATE_USE_CPU": "1",
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "OMP_NUM_THREADS": "1",
+    }
+    two = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        str(script),
+        str(tmp_path / "2"),
+        "1",
+    ]
+    one = [sys.executable, str(script), str(tmp_path / "1"), "2"]
+    said = []
+    for command in (two, one):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr[-2_000:]
+        said.append({line for line in done.stdout.splitlines() if line.startswith("RESULT")})
+    assert len(said[0]) == 1  # both have the same net in the end
+    assert said[0] == said[1]

@@ -21,6 +21,7 @@ def plan():
     return Comparison.model_validate(
         {
             "data": {"manifests": ["digits/manifest.jsonl"], "alphabet": "efghinorstuvwxz", "batch": 5},
+            "unseen": ["fsdd-george", "fsdd-theo"],
             "inputs": ["mfcc", "raw"],
             "nets": ["mlp", "gru"],
             "seeds": 2,
@@ -55,8 +56,22 @@ def test_a_comparison_goes_on_where_it_was_and_fills_every_row(data, plan, tmp_p
     assert html.count("data:image/png;base64,") == len(re.findall(r"\.png\)", report))
     best = load(tmp_path / "best.toml", CtcRecipe)
     assert (best.net.input, best.net.net) == room.chosen(room.cells(plan, tmp_path))
+    assert best_turns(tmp_path) == {"fsdd-george", "fsdd-jackson", "fsdd-theo"}
     with pytest.raises(RecipeError, match="another recipe"):
         room.compare(plan.model_copy(update={"seeds": 1}), data, tmp_path, quiet=True, say=lambda _: None)
+
+
+def best_turns(out):
+    return {json.loads(file.read_text())["unseen"] for file in (out / "best").iterdir()}
+
+
+def test_one_unseen_speaker_cannot_be_chosen_for_by_others(data, plan, tmp_path):
+    with pytest.raises(RecipeError, match="two speakers or more"):
+        room.compare(plan.model_copy(update={"unseen": ["fsdd-theo"]}), data, tmp_path / "a", say=lambda _: None)
+    with pytest.raises(RecipeError, match="no clip is by nobody"):
+        room.compare(
+            plan.model_copy(update={"unseen": ["nobody", "fsdd-theo"]}), data, tmp_path / "b", say=lambda _: None
+        )
 
 
 def without_times(cell):

@@ -117,7 +117,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(tmp_path):
     train(whole, DATA, tmp_path / "a", say=lambda _: None, quiet=True)
     from training.common import loop
 
-    save, saved = loop._save, []
+    save, saved = loop.save, []
 
     def save_and_die(*arguments):
         save(*arguments)
@@ -125,7 +125,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(tmp_path):
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_save", save_and_die)
+        patch.setattr(loop, "save", save_and_die)
         with pytest.raises(Killed):
             train(whole, DATA, tmp_path / "b", say=lambda _: None, quiet=True)
     assert saved == [1]
