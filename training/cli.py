@@ -3,7 +3,7 @@
 import typer
 
 from training.common.cli import data
-from training.ctc.cli import compare, ctc, tune
+from training.ctc.cli import align, compare, ctc, tune
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
 from training.whisper.cli_medical import medical

@@ -129,11 +129,11 @@ def synthesize(
     from training.common import manifests, synthesis, voices
 
     texts = synthesis.read_texts(text)
-    opened = [(voices.speaker_of(name), voices.open_voice(name, language, threads=threads)) for name in voice]
     limits = manifests.Limits(max_s=longest)
     clips: list[Clip] = []
     problems: list[str] = []
-    for speaker, spoken_by in opened:
+    for name in voice:  # one at a time: fifty of them would not fit into memory
+        speaker, spoken_by = voices.speaker_of(name), voices.open_voice(name, language, threads=threads)
         with _progress(speaker) as (begin, advance):
             begin(len(texts))
             made, wrong = synthesis.synthesize(

@@ -1,4 +1,4 @@
-"""`allo train ctc` and `allo train compare`: recognisers from scratch."""
+"""`allo train ctc`, `align`, `compare`, `tune`: recognisers from scratch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -71,3 +71,17 @@ def tune(
         tune_by_ray(tuning, base, data, out, ray, say=typer.echo)
     else:
         run(tuning, base, data, out, workers=workers, say=typer.echo)
+
+
+def align(
+    clip: Annotated[Path, typer.Argument(help="A recording, of any rate and format.", metavar="CLIP")],
+    model: Annotated[str, typer.Option(help="A folder that `allo train ctc` exported, or a name in the model store.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture: PNG, SVG or PDF.", metavar="FILE")],
+    text: Annotated[str | None, typer.Option(help="What is said; without it, what the model understands.")] = None,
+) -> None:
+    """Draw what a CTC model said at each frame of CLIP and where it heard each character, and tell it in words."""
+    from pipelines.models.store import Store
+    from training.ctc.align import align as run
+
+    folder = Path(model) if Path(model).is_dir() else Store().path(model)
+    typer.echo(run(clip, folder, output, text))
