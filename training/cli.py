@@ -22,6 +22,7 @@ data.command()(medical)
 app.add_typer(data, name="data")
 for command in (
     ctc,
+    align,
     compare,
     tune,
     wav2vec2,
