@@ -122,6 +122,9 @@ def synthesize(
     manifest: Annotated[str, typer.Option(help="Name of the manifest in DIR.")] = "manifest.jsonl",
     on_bad: Bad = OnBad.SKIP,
     longest: Longest = 30.0,
+    line: Annotated[
+        bool, typer.Option("--line", help="Through a good telephone line, as recordings of 8 kHz are.")
+    ] = False,
     threads: Annotated[int, typer.Option(help="CPU threads of a voice.", min=1)] = 1,
 ) -> None:
     """Have every voice speak every sentence, as 16 kHz FLAC below DIR, with a manifest. A run that was stopped goes on
@@ -137,7 +140,7 @@ def synthesize(
         with _progress(speaker) as (begin, advance):
             begin(len(texts))
             made, wrong = synthesis.synthesize(
-                texts, speaker, spoken_by, output, language=language, limits=limits, made=advance
+                texts, speaker, spoken_by, output, language=language, limits=limits, line=line, made=advance
             )
         clips, problems = clips + made, problems + wrong
         if clips:

@@ -1,11 +1,12 @@
 """Sentences spoken by voices: in a fixed order, gone on with after a stop, and honest about what is not speakable."""
 
+import numpy as np
 import pytest
 import soundfile
 
 from pipelines.errors import ModelError
 from tests.helpers.voice import ToneVoice
-from training.common import manifests
+from training.common import audio, manifests, telephony
 from training.common.errors import DataError
 from training.common.manifests import Limits
 from training.common.synthesis import read_texts, synthesize
@@ -37,6 +38,13 @@ def test_a_voice_of_another_rate_is_resampled(tmp_path):
     clips, _ = spoken(tmp_path, ["Un."], voice)
     assert soundfile.info(clips[0].audio).samplerate == 16_000
     assert clips[0].duration == pytest.approx(0.6, abs=0.001)
+
+
+def test_a_voice_may_be_heard_through_the_line_beside_the_one_that_is_not(tmp_path):
+    wide, _ = spoken(tmp_path, TEXTS[:1])
+    narrow, _ = spoken(tmp_path, TEXTS[:1], line=True)
+    assert narrow[0].audio != wide[0].audio
+    np.testing.assert_array_equal(audio.load(narrow[0].audio), telephony.plain(audio.load(wide[0].audio)))
 
 
 def test_what_is_there_is_not_spoken_again(tmp_path):
