@@ -5,7 +5,9 @@ paths, so a beam search adds them up, and it can ask a language model how likely
 flashlight-text's, the language model KenLM's; both are imported only when a `Beam` is made.
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -149,7 +151,8 @@ def _kenlm(path: Path, words: Sequence[str]):
     dictionary.add_entry("<unk>")
     dictionary.set_default_index(dictionary.get_index("<unk>"))
     try:
-        model = KenLM(str(path), dictionary)
+        with _no_chatter():
+            model = KenLM(str(path), dictionary)
     except (RuntimeError, ValueError) as error:  # ValueError: a message that is not even text
         raise ModelError(f"language model {path} cannot be read: {error}") from error
     return model, [dictionary.get_index(word) for word in words], dictionary.get_index("<unk>")
@@ -157,3 +160,16 @@ def _kenlm(path: Path, words: Sequence[str]):
 
 def _tidy(text: str) -> str:
     return " ".join(text.split())
+
+
+@contextmanager
+def _no_chatter() -> Iterator[None]:
+    """KenLM draws a progress bar on the error output of the process."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +104,7 @@ def fit(
         loss=ctc_loss,
         batches=batches,
         evaluate=evaluate if prepared.validation else None,
-        watch="loss",  # it still falls when the words are all right or all wrong
+        watch="cer",  # the loss of unseen speakers rises with the net's confidence, long before it has learnt to write
         keep=keep,
         settings=recipe.loop,
         out=out,
@@ -126,21 +125,7 @@ def fit(
 def _search(recipe: CtcRecipe, prepared: Prepared, out: Path) -> Beam:
     """A beam search that writes the training's words alone. Leaves its language model in `out`."""
     file = write_arpa((u.clip.text for u in prepared.train), out / FILE)
-    with _no_chatter():
-        return Beam(recipe.letters(), language_model=file)
-
-
-@contextmanager
-def _no_chatter() -> Iterator[None]:
-    """KenLM draws a progress bar on the error output of the process."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    return Beam(recipe.letters(), language_model=file)
 
 
 def run(

@@ -49,9 +49,9 @@ class Tuning(Section):
     trials: int = Field(20, ge=1)
     sampler: Name = "tpe"
     pruning: bool = True
-    """Whether a trial whose loss is above the median of the others at the same point is ended."""
+    """Whether a trial whose measure is above the median of the others at the same point is ended."""
     seed: int = Field(0, ge=0)
-    measure: Literal["wer", "cer", "loss"] = "loss"
+    measure: Literal["wer", "cer", "loss"] = "cer"
     """Of the validation's speakers, at the trial's best weights."""
 
 
@@ -183,7 +183,7 @@ def _next(study: optuna.Study, tuning: Tuning, out: Path) -> Trial | None:
 
 def _pruner(trial: Trial, tuning: Tuning) -> Callable[[int, Mapping[str, float]], None]:
     def reported(step: int, measures: Mapping[str, float]) -> None:
-        trial.report(measures["loss"], step)
+        trial.report(measures[tuning.measure], step)
         if tuning.pruning and trial.should_prune():
             raise optuna.TrialPruned
 

@@ -64,7 +64,7 @@ def history(study: Study, measure: str, file: Path) -> None:
         if trial.state == TrialState.COMPLETE and trial.value is not None:
             best = min(best, trial.value)
             panel.plot(trial.number, trial.value, "o", color="tab:blue")
-        elif trial.state == TrialState.PRUNED and measure == "loss" and trial.intermediate_values:
+        elif trial.state == TrialState.PRUNED and trial.intermediate_values:
             panel.plot(trial.number, trial.intermediate_values[max(trial.intermediate_values)], "x", color="grey")
         if best < float("inf"):
             steps.append((trial.number, best))
