@@ -123,7 +123,7 @@ def test_a_folder_is_transcribed_in_one_go(tmp_path, folder, clips):
     assert np.isfinite(speed.speed)
 
 
-def test_transformers_hears_the_same(clips):
+def test_transformers_hears_the_same(clips, folder):
     from training.common.audio import load
     from training.whisper import transcribe
 

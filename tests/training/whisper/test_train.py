@@ -42,7 +42,7 @@ def test_steps_change_the_encoder_alone_and_what_comes_out_is_served(tmp_path, d
     assert heard.text == "Agent logged in."
 
 
-def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(tmp_path, data):
+def test_a_training_that_was_killed_goes_on_as_if_nothing_had_been(tmp_path, data, folder):
     wanted = recipe(train={**QUICK, "steps": 3, "save_every": 1, "part": "encoder"}, channel={"drawn": 1.0})
     out = tmp_path / "out"
     whole = checkpoint.load(str(train.run(wanted, [data], out, say=lambda _: None))).model.state_dict()
