@@ -168,7 +168,7 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise NotImplementedError(type(value).__name__)
+    raise NotImplementedError(type(value).__name__)  # how msgspec is told that a hook knows no such type
 
 
 def _toml(text: str) -> str:

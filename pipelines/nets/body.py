@@ -18,7 +18,7 @@ class Body(nn.Module):
     future: int | None = None
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        raise NotImplementedError
+        raise NotImplementedError  # each family has its own
 
 
 def hide(frames: Tensor, mask: Tensor) -> Tensor:

@@ -31,7 +31,8 @@ class Data(Section):
     unwritten: tuple[str, ...] = ()
     """Manifests of speech without a text, labelled by the model that is started from."""
     held_aside: tuple[str, ...] | Share = 0.2
-    """Speakers that are not trained on, or the share of the clips to reach with speakers drawn by the seed."""
+    """Speakers that are not trained on, or the share of the clips to reach with speakers drawn by the seed; [] or 0 holds nobody
+    aside, for recordings of one person."""
     most_per_speaker: Count = 100_000
     """Clips of one speaker that are trained on; the others are left out, drawn by the seed."""
     own_words: bool = False

@@ -44,7 +44,10 @@ def split(recipe: Recipe, folders: Sequence[Path], say: Say = print) -> Split:
     taught = read(*settings.manifests)
     kept = [(part.most, read(part.manifest)) for part in settings.kept]
     everything = [*taught, *(clip for _, clips in kept for clip in clips)]
-    train, aside = by_speaker(everything, settings.held_aside, recipe.train.seed)
+    if settings.held_aside:
+        train, aside = by_speaker(everything, settings.held_aside, recipe.train.seed)
+    else:  # one person's own recordings: other sentences of his are watched
+        train, aside = everything, []
     names = {clip.speaker for clip in train}
     order.shuffle(taught)
     train = _most([clip for clip in taught if clip.speaker in names], settings.most_per_speaker)

@@ -131,3 +131,9 @@ def test_a_recipe_lists_what_is_wrong_with_it(tmp_path):
 def test_a_margin_is_a_range():
     with pytest.raises(ValueError, match="smaller one first"):
         Context(margin_s=(3.0, 1.0))
+
+
+def test_recordings_of_one_person_are_trained_on_and_watched_with_nobody_held_aside(data):
+    one = recipe(data={"manifests": ["clips.jsonl"], "held_aside": [], "watched": 1}, train={**QUICK, "batch": 2})
+    parts = split(one, [data], lambda _: None)
+    assert (len(parts.train), len(parts.watched), parts.aside) == (3, 1, [])
