@@ -108,3 +108,26 @@ def test_what_it_cannot_do_is_a_model_error(whisper, tmp_path):
         (tmp_path / name).write_bytes(b"{}")
     with pytest.raises(ModelError, match="allo models pull"):
         FasterWhisper(tmp_path, threads=1)
+
+
+@pytest.mark.parametrize(("margin_s", "spare"), [(1.0, 100), (None, 500)])
+def test_a_model_taught_short_contexts_gets_no_more_than_it_says(tmp_path, monkeypatch, margin_s, spare):
+    from pipelines.adapters.stt.faster_whisper import FasterWhisper
+
+    names = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
+    folder = weights("whisper-base", *names)
+    for name in names:
+        (tmp_path / name).symlink_to(folder / name)
+    if margin_s:
+        (tmp_path / "context.json").write_text(f'{{"margin_s": {margin_s}}}')
+    asked = []
+    encode = FasterWhisper._encode
+    monkeypatch.setattr(
+        FasterWhisper,
+        "_encode",
+        lambda self, features, frames: asked.append(frames - features.shape[1]) or encode(self, features, frames),
+    )
+    whisper = FasterWhisper(tmp_path, threads=2)
+    asked.clear()  # of the warming
+    whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=("en",), final=False)
+    assert asked == [spare]
