@@ -93,11 +93,20 @@ class Transcriber:
     ) -> Heard:
         """One try with `margin_s` seconds behind the utterance (30: the full context). `limited`: to the tokens that its
         duration allows."""
+        return self.tries(features, language, margin_s=margin_s, beams=(beam,), limited=limited)[beam]
+
+    def tries(
+        self, features: Features, language: str, *, margin_s: float, beams: Sequence[int], limited: bool = False
+    ) -> dict[int, Heard]:
+        """The same for each beam, from one run of the encoder."""
         frames = context_frames(features.shape[1], margin_s)
         encoded, encode_ms = self.encode(features, frames)
-        plan = _plan(features, frames, beam)
-        decoded, decode_ms = self.decode(encoded, plan if limited else Plan(frames, beam, _UNLIMITED), language)
-        return Heard(decoded.text, encode_ms, decode_ms, context.runs_away(decoded, plan))
+        heard = {}
+        for beam in beams:
+            plan = _plan(features, frames, beam)
+            decoded, ms = self.decode(encoded, plan if limited else Plan(frames, beam, _UNLIMITED), language)
+            heard[beam] = Heard(decoded.text, encode_ms, ms, context.runs_away(decoded, plan))
+        return heard
 
     def hear_both(
         self, features: Features, language: str, *, margin_s: float, beams: Sequence[int]
@@ -210,10 +219,11 @@ def grouped(clips: Iterable[Clip], most: int = 1_000_000) -> dict[str, list[Clip
     groups: dict[str, list[Clip]] = {}
     for clip in clips:
         groups.setdefault(clip.audio.parent.name, []).append(clip)
-    return {name: _spread(group, most) for name, group in sorted(groups.items())}
+    return {name: spread(group, most) for name, group in sorted(groups.items())}
 
 
-def _spread(clips: list[Clip], most: int) -> list[Clip]:
+def spread(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """At most `most` of them, evenly spread over the list."""
     count = min(most, len(clips))
     return [clips[i * len(clips) // count] for i in range(count)]
 
