@@ -14,24 +14,18 @@ from statistics import median
 
 import ctranslate2
 import msgspec
-import numpy as np
-from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
-from numpy.typing import NDArray
 
 from pipelines.adapters.stt import context
 from pipelines.adapters.stt.context import FULL, Decoded, Plan
-from pipelines.errors import ModelError
+from pipelines.adapters.stt.whisper import Features, Whisper
 from training.common import audio
 from training.common.manifests import Clip
 from training.common.measures import Errors, interval, rate, word_errors
 from training.common.telephony import plain
-from training.whisper.frames import context_frames, in_context
+from training.whisper.frames import context_frames
 
 MARGINS_S = (1.0, 3.0, 5.0, 30.0)
 _UNLIMITED = 220  # tokens: about what Whisper's own decoding allows
-
-Features = NDArray[np.float32]
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -49,43 +43,23 @@ class Transcriber:
 
     def __init__(self, folder: Path, *, threads: int = 2, compute: str = "int8") -> None:
         """Raises ModelError."""
-        try:
-            self._whisper = WhisperModel(
-                str(folder), device="cpu", compute_type=compute, cpu_threads=threads, local_files_only=True
-            )
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"No Whisper model can be loaded from {folder}: {error}") from error
-        self._model = self._whisper.model
+        self._whisper = Whisper(folder, threads=threads, compute=compute)
 
     def features(self, path: Path, *, plain_line: bool = True) -> Features:
-        """(bins, n), of the recording through a plain telephone line or as it is."""
+        """Of the recording through a plain telephone line, or as it is."""
         samples = audio.load(path)
-        return self._whisper.feature_extractor(plain(samples) if plain_line else samples)[:, :FULL]
+        return self._whisper.features(plain(samples) if plain_line else samples)
 
     def encode(self, features: Features, frames: int) -> tuple[ctranslate2.StorageView, float]:
         """What the encoder makes of `features` in a context of `frames`, and the ms it took."""
         started = time.perf_counter()
-        encoded = self._model.encode(ctranslate2.StorageView.from_array(in_context(features, frames)[None]))
+        encoded = self._whisper.encode(features, frames)
         return encoded, 1_000 * (time.perf_counter() - started)
 
     def decode(self, encoded: ctranslate2.StorageView, plan: Plan, language: str) -> tuple[Decoded, float]:
         """The words, and the ms they took."""
         started = time.perf_counter()
-        tokenizer = Tokenizer(
-            self._whisper.hf_tokenizer, self._model.is_multilingual, task="transcribe", language=language or "en"
-        )
-        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        [result] = self._model.generate(
-            encoded,
-            [prompt],
-            beam_size=plan.beam,
-            max_length=max(2 * plan.max_tokens, plan.max_tokens + len(prompt)),
-            return_scores=True,
-            return_no_speech_prob=True,
-        )
-        tokens = result.sequences_ids[0]
-        score = result.scores[0] * len(tokens) / (len(tokens) + 1)
-        decoded = Decoded(tokenizer.decode(tokens).strip(), tokens, score, result.no_speech_prob)
+        decoded = self._whisper.decode(encoded, plan, language or "en")
         return decoded, 1_000 * (time.perf_counter() - started)
 
     def hear(
