@@ -26,13 +26,6 @@ Most = Annotated[int, typer.Option(help="Clips of a data set, at most.", min=1)]
 Threads = Annotated[int, typer.Option(help="Threads of the processor.", min=1)]
 
 
-class Engine(StrEnum):
-    """What transcribes a folder."""
-
-    ctranslate2 = "ctranslate2"
-    transformers = "transformers"
-
-
 class Precision(StrEnum):
     """Of the weights in a converted file."""
 
@@ -233,61 +226,3 @@ def export_whisper(
         replace=replace,
     )
     print(folder)
-
-
-def transcribe(
-    folder: Annotated[Path, typer.Argument(help="Folder of recordings.", exists=True, file_okay=False)],
-    *,
-    model: Annotated[
-        str, typer.Option(help="Folder, model of the store, or (transformers) hub repository.")
-    ] = "whisper-base",
-    engine: Annotated[list[Engine] | None, typer.Option(help="Give several to compare their speed.")] = None,
-    language: Annotated[str, typer.Option(help="ISO 639-1; detected if not given.")] = "",
-    batch: Annotated[list[int] | None, typer.Option(help="Clips at once; give several to compare.")] = None,
-    beam: Annotated[int, typer.Option(help="Hypotheses (ctranslate2).", min=1)] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of the processor; 0: all (ctranslate2).", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="JSON lines of what was heard; printed if not given.")] = None,
-) -> None:
-    """Transcribe a folder in batches, and say how fast it went."""
-    import tempfile
-
-    import msgspec
-
-    from training.whisper import transcribe as room
-    from training.whisper.convert import served
-
-    problems: list[str] = []
-    console = Console(stderr=True)
-    sounds = room.load_all(room.recordings(folder), problems)
-    for problem in problems:
-        console.print(f"left out: {problem}")
-    table = Table(title="Throughput")
-    for column in ("engine", "batch", "files", "sound", "took", "times real time"):
-        table.add_column(column, justify="right")
-    texts: list[room.Text] = []
-    with tempfile.TemporaryDirectory(prefix="allo-whisper-") as made:
-        for kind in engine or [Engine.ctranslate2]:
-            for size in batch or [16]:
-                if kind is Engine.ctranslate2:
-                    converted = served(model, Path(made))
-                    heard = room.by_ctranslate2(
-                        sounds, converted, language=language or None, batch=size, beam=beam, threads=threads
-                    )
-                else:
-                    heard = room.by_transformers(sounds, model, language=language or None, batch=size)
-                with console.status(f"{kind}, batches of {size}"):
-                    texts, speed = room.timed(kind, heard)
-                table.add_row(
-                    kind,
-                    str(size),
-                    str(speed.files),
-                    f"{speed.sound_s:.0f} s",
-                    f"{speed.took_s:.1f} s",
-                    f"{speed.speed:.1f}",
-                )
-    lines = [json.dumps({**msgspec.structs.asdict(text), "file": str(text.file)}, ensure_ascii=False) for text in texts]
-    if out is not None:
-        out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    else:
-        print("\n".join(lines))
-    console.print(table)
