@@ -103,7 +103,7 @@ def hear(group: Group, embed: Embed, noises: Sequence[Audio], snr_db: float = 10
 
 def verification(heard: Sequence[Heard], way: str) -> Trials:
     """Of all groups. `way`: "clean" (both good), "noisy" (the later one with noise), "short" (2 s against 2 s), "enrolled" (three clips
-    averaged against a further one), "across" (two languages)."""
+    averaged against a further one), "french" (both in French), "across" (two languages)."""
     found = [_trials(each, way) for each in heard]
     return sum(found[1:], found[0])
 
@@ -117,10 +117,10 @@ def _trials(heard: Heard, way: str) -> Trials:
     if way == "noisy":
         return pairs(heard.clean, heard.noisy, speakers)
     found = pairs(heard.clean, heard.clean, speakers)
-    if way == "across":
+    if way in ("across", "french"):
         first, second = np.triu_indices(len(speakers), 1)
-        languages = np.array(heard.group.languages)
-        kept = languages[first] != languages[second]
+        french = np.array(heard.group.languages) == "fr"
+        kept = french[first] & french[second] if way == "french" else french[first] != french[second]
         return Trials(found.scores[kept], found.first[kept], found.second[kept])
     return found
 

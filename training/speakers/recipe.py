@@ -37,7 +37,7 @@ class DataSettings(Section):
 class Variety(Section):
     """The `[variety]` table: few speakers become many."""
 
-    speeds: list[Annotated[float, Gt(0.5)]] = [1.0, 0.9, 1.1]
+    speeds: list[Annotated[float, Gt(0.5)]] = Field(default_factory=lambda: [1.0, 0.9, 1.1])
     """Pitch and pace together; another speed is another speaker. Begins with 1."""
     variations: int = Field(3, ge=1, le=100, description="Lines that each clip is heard through, at each speed.")
     telephone: TelephoneSettings = TelephoneSettings(speed=0.0)
