@@ -102,8 +102,9 @@ def run(
     if not first:
         return out / recipe.name
     noises = sounds(recipe.data.noises, data, 1)
-    figures = measure(encoder(trained.net), trained.parts, noises)
+    embed = encoder(trained.net)
+    figures = measure(embed, trained.parts, noises)
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    folder = export_net(trained, recipe, figures, out / recipe.name, replace=True)
+    folder = export_net(trained.net, embed, trained.parts, recipe, figures, out / recipe.name, replace=True)
     say(f"exported: {folder}")
     return folder

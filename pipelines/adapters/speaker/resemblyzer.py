@@ -32,8 +32,8 @@ class Resemblyzer:
 
     size = 256
 
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
-        """`folder` holds `pretrained.pt`. Raises ModelError. `threads` are numpy's own affair."""
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds `pretrained.pt`. Raises ModelError."""
         try:
             w = read(folder / FILE, "model_state")
             self._layers = [
