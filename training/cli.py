@@ -4,6 +4,7 @@ import typer
 
 from training.common.cli import data
 from training.ctc.cli import align, compare, ctc, tune
+from training.speakers.cli import diarization_table, speakers, speakers_table
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
 from training.whisper.cli_medical import medical
@@ -32,6 +33,9 @@ for command in (
     convert_whisper,
     export_whisper,
     transcribe,
+    speakers,
+    speakers_table,
+    diarization_table,
 ):
     app.command()(command)
 

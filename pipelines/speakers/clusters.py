@@ -41,7 +41,8 @@ def clusters(
 def _join(alike: NDArray[np.float64], groups: list[list[int] | None], one: int, other: int) -> None:
     """Lance and Williams: the joined group's likeness to others is the mean of both, by size."""
     a, b = groups[one], groups[other]
-    assert a is not None and b is not None
+    assert a is not None
+    assert b is not None
     row = (len(a) * alike[one] + len(b) * alike[other]) / (len(a) + len(b))
     row[one] = row[other] = -np.inf
     alike[one], alike[:, one] = row, row

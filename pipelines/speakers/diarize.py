@@ -34,6 +34,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     most: int = 8
 
 
+def settings_of(encoder: SpeakerEncoder) -> Settings:
+    """The thresholds that were measured for it ("same" and "other" of its `thresholds`), the defaults where there are none."""
+    known = getattr(encoder, "thresholds", {})
+    return Settings(**{name: known[name] for name in ("same", "other") if name in known})
+
+
 def heard(
     audio: Audio, encoder: SpeakerEncoder, speech: Sequence[Span], settings: Settings
 ) -> tuple[list[Span], list[Voice]]:

@@ -27,9 +27,9 @@ def spans(
     *,
     on: float = 0.5,
     off: float = 0.35,
-    pause_s: float = 0.3,
+    pause_s: float = 0.5,
     least_s: float = 0.2,
-    pad_s: float = 0.05,
+    pad_s: float = 0.1,
 ) -> list[Span]:
     """Stretches of speech: begun by a probability of `on`, ended by `pause_s` below `off`; shorter ones than `least_s` are none."""
     found: list[Span] = []

@@ -62,6 +62,9 @@ def speakers_table(
 def diarization_table(
     manifest: Annotated[Path, typer.Argument(help="Recordings with `segments` of speakers.", metavar="MANIFEST")],
     encoder: Encoders,
+    voices: Annotated[
+        Path, typer.Option(help="Manifest of other people; thresholds are chosen on their clips.", metavar="MANIFEST")
+    ],
     pyannote: Annotated[
         Path | None, typer.Option(help="Folder of pyannote.audio's pipeline, with its weights.", metavar="DIR")
     ] = None,
@@ -70,4 +73,4 @@ def diarization_table(
     """Compare ways to tell who spoke when: diarization errors with overlapped speech, offline and as it comes."""
     from training.speakers.diarization import table
 
-    typer.echo(table(manifest, encoder, pyannote, output))
+    typer.echo(table(manifest, voices, encoder, pyannote, output, typer.echo))

@@ -24,6 +24,14 @@ Say = Callable[[str], None]
 _EPOCH = 100
 
 
+@dataclass(frozen=True)
+class Encoder:
+    """The port around a function."""
+
+    size: int
+    embed: Callable[[Audio], NDArray[np.float32]]
+
+
 @dataclass
 class Trained:
     """A net, and the threshold its validation speakers ask for."""
@@ -93,6 +101,7 @@ def run(
     recipe: SpeakersRecipe, data: Path, out: Path, *, fresh: bool = False, quiet: bool = False, say: Say = print
 ) -> Path:
     """Train, measure, export; returns the exported folder. Raises DataError, RecipeError, ModelError."""
+    from training.speakers.diarization import chosen, conversations
     from training.speakers.exporting import export_net
     from training.speakers.table import measure
 
@@ -104,6 +113,9 @@ def run(
     noises = sounds(recipe.data.noises, data, 1)
     embed = encoder(trained.net)
     figures = measure(embed, trained.parts, noises)
+    if len({clip.speaker for clip in trained.parts.validation}) >= 4:
+        how = chosen(Encoder(recipe.net.size, embed), conversations(trained.parts.validation))
+        figures["thresholds"] |= {"same": how.same, "other": how.other}
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     folder = export_net(trained.net, embed, trained.parts, recipe, figures, out / recipe.name, replace=True)
     say(f"exported: {folder}")

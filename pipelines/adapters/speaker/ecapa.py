@@ -24,7 +24,8 @@ class Ecapa:
     size: int
     thresholds: Mapping[str, float]
     """By condition ("clean", "noisy", "short": 2 s): cosines from which one person is taken to have spoken both, wrongly in about one
-    of a hundred pairs of people. Measured on people who were not trained on; {} when nobody did."""
+    of a hundred pairs of people; "same" and "other" are those of `speakers.diarize.Settings`. Measured on people who were not trained
+    on; {} when nobody did."""
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         """`folder` holds `speaker.onnx`. Raises ModelError."""
