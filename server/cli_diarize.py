@@ -50,10 +50,7 @@ def diarize(
     how = settings_of(encoder)
     speech = speech_in(audio, vad)
     places, voices = heard(audio, encoder, speech, how)
-    if as_it_comes:
-        turns = online(places, voices, speech, how)
-    else:
-        turns = offline(places, voices, speech, how, people)
+    turns = online(places, voices, speech, how) if as_it_comes else offline(places, voices, speech, how, people)
     if as_rttm:
         typer.echo(rttm(turns, file.stem), nl=False)
     elif as_json:

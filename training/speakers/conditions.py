@@ -71,9 +71,15 @@ def _utterances(sounds: Sequence[Audio]) -> list[Audio]:
 
 
 def noisy(sound: Audio, noises: Sequence[Audio], snr_db: float, seed: int) -> Audio:
-    """`sound` with a stretch of one of the noises."""
-    settings = telephony.TelephoneSettings(noise=1.0, noise_snr_db=(snr_db, snr_db))
-    return telephony.Telephone(settings, noises)._noise(sound, np.random.default_rng(seed))
+    """`sound` with a stretch of one of the noises; white noise when there are none."""
+    rng = np.random.default_rng(seed)
+    if noises:
+        noise = noises[rng.integers(len(noises))]
+        noise = np.resize(np.roll(noise, -int(rng.integers(len(noise)))), len(sound))
+    else:
+        noise = rng.standard_normal(len(sound), dtype=np.float32)
+    power, added = (float(np.mean(np.square(a, dtype=np.float64))) for a in (sound, noise))
+    return sound + noise * np.float32(np.sqrt(power / max(added, 1e-12)) * 10 ** (-snr_db / 20))
 
 
 def short(sound: Audio, seed: int) -> Audio:
@@ -104,8 +110,8 @@ def hear(group: Group, embed: Embed, noises: Sequence[Audio], snr_db: float = 10
 def verification(heard: Sequence[Heard], way: str) -> Trials:
     """Of all groups. `way`: "clean" (both good), "noisy" (the later one with noise), "short" (2 s against 2 s), "enrolled" (three clips
     averaged against a further one), "french" (both in French), "across" (two languages)."""
-    found = [_trials(each, way) for each in heard]
-    return sum(found[1:], found[0])
+    none = Trials(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    return sum((_trials(each, way) for each in heard), none)
 
 
 def _trials(heard: Heard, way: str) -> Trials:
@@ -127,7 +133,7 @@ def _trials(heard: Heard, way: str) -> Trials:
 
 def _enrolled(heard: Heard) -> Trials:
     speakers = np.array(heard.group.speakers)
-    scores, first, second = [], [], []
+    scores, first, second = [np.zeros(0)], [speakers[:0]], [speakers[:0]]
     for speaker in np.unique(speakers):
         own = np.flatnonzero(speakers == speaker)
         if len(own) <= _ENROLLED:

@@ -27,6 +27,11 @@ class Trials:
         """Which are by one person."""
         return self.first == self.second
 
+    @property
+    def both(self) -> bool:
+        """Whether there are targets and others: without, there are no rates."""
+        return bool(self.targets.any() and not self.targets.all())
+
     def __add__(self, other: "Trials") -> "Trials":
         """Both, of the same speakers' numbers."""
         return Trials(

@@ -47,7 +47,7 @@ def measure(embed: Embed, parts: Parts, noises: Sequence[Audio], *, draws: int =
     figures: dict[str, Any] = {"thresholds": thresholds, "cpu_ms_per_s": timed.cpu_ms_per_s}
     for name, (_, groups, way) in CONDITIONS.items():
         heard = [each for each in tested if each.group.name in groups]
-        if heard:
+        if conditions.verification(heard, way).both:
             figures[name] = judged(heard, way, thresholds[_THRESHOLDS.get(name, "clean")], draws)
     return figures
 

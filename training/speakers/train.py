@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipelines.models.ports import Audio
 from pipelines.nets.ecapa import Ecapa
 from pipelines.speakers.frames import SIZE, voice_frames
+from training.common.errors import DataError
 from training.common.loop import Outcome, train
 from training.common.telephony import Telephone
 from training.speakers import conditions, measures
@@ -69,6 +70,8 @@ def fit(
     model = Classifier(net, batches.speakers, recipe.sharpness)
     say(f"{batches.speakers} training speakers with their speeds, {net.parameters_count:,} parameters")
     noises, groups = sounds(recipe.data.noises, data, 1), conditions.groups(parts.validation)
+    if len({speaker for group in groups for speaker in group.speakers}) < 2:
+        raise DataError("validation needs two people at least: raise data.validation_share, or give more people.")
     grown = max(1.0, recipe.margin_from * recipe.loop.steps)
 
     def loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:

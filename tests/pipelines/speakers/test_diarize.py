@@ -1,5 +1,7 @@
 """From probabilities of speech to turns."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def test_windows_cover_each_stretch_and_nothing_else():
     assert found[0] == (0.0, 1.5)
     assert (10.0, 10.8) in found
     assert max(end for _, end in found[:-1]) == pytest.approx(4.0)
-    assert all(b[0] - a[0] <= 0.5 + 1e-9 for a, b in zip(found[:-2], found[1:-1], strict=True))
+    assert all(b[0] - a[0] <= 0.5 + 1e-9 for a, b in pairwise(found[:-1]))
 
 
 @pytest.mark.parametrize("way", [offline, online])
@@ -60,7 +62,7 @@ def test_two_people_in_turn(way):
     assert found[0].start == 0.0
     assert found[-1].end == 11.0
     assert [turn.end for turn in found[:2]] == pytest.approx([4.0, 8.0], abs=1.1)  # online needs a second look
-    assert all(a.end == b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(found))
 
 
 def test_an_enrolled_caller_is_speaker_0_though_another_speaks_first():

@@ -57,7 +57,7 @@ def test_a_manifest_is_read(tmp_path):
 
 def test_conversations_need_people(data):
     clips = manifests.read_all([data / "digits" / "manifest.jsonl"])
-    with pytest.raises(DataError, match="four speakers at least are needed|need four speakers"):
+    with pytest.raises(DataError, match="need four speakers at least"):
         conversations(clips)
 
 
