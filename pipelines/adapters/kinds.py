@@ -63,11 +63,18 @@ def _speechbrain(folder: Path, threads: int, beam: int) -> Any:
     return SpeechBrain(folder, threads=threads)
 
 
+def _masked(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.extract.masked import Masked
+
+    return Masked(folder, threads=threads)
+
+
 _LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
     "stt": {"faster-whisper": _faster_whisper, "ctc": _ctc, "wav2vec2": _wav2vec2},
     "vad": {"silero": _silero},
     "denoise": {"dtln": _dtln},
     "turn": {"smart-turn": _smart_turn},
+    "extract": {"masked": _masked},
     "speaker": {"ecapa": _ecapa, "resemblyzer": _resemblyzer, "speechbrain": _speechbrain},
 }
 
