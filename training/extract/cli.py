@@ -37,7 +37,7 @@ def extract(
     from training.speakers.encoders import open_encoder
 
     plan = load(recipe, ExtractRecipe, overrides or ())
-    run(plan, open_encoder(encoder), data, out, fresh=fresh, quiet=quiet, say=typer.echo)
+    run(plan, open_encoder(encoder), data, out, voices=encoder, fresh=fresh, quiet=quiet, say=typer.echo)
 
 
 def extract_table(

@@ -63,11 +63,13 @@ def run(
     data: Path,
     out: Path,
     *,
+    voices: str = "",
     fresh: bool = False,
     quiet: bool = False,
     say: Say = print,
 ) -> Path:
-    """Train, measure, export; returns the exported folder. The net follows voices of `encoder` alone. Raises DataError, ModelError."""
+    """Train, measure, export; returns the exported folder. The net follows voices of `encoder` alone, which is called `voices` on the
+    card. Raises DataError, ModelError."""
     torch.set_num_threads(recipe.threads)
     parts = divided(recipe.data, data, say)
     mixers = {
@@ -110,7 +112,7 @@ def run(
         figures = measured(Masked(Path(scratch)), mixtures)
         (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
         say(", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
-        return _export(recipe, parts, figures, mixtures[0], Path(scratch, FILE), out / recipe.name)
+        return _export(recipe, parts, figures, mixtures[0], Path(scratch, FILE), out / recipe.name, voices)
 
 
 def _batch(mixture: Mixture) -> dict[str, Tensor]:
@@ -132,7 +134,13 @@ def to_onnx(net: Extractor, voice: int, path: Path) -> None:
 
 
 def _export(
-    recipe: ExtractRecipe, parts: Any, figures: dict[str, float], mixture: Mixture, weights: Path, folder: Path
+    recipe: ExtractRecipe,
+    parts: Any,
+    figures: dict[str, float],
+    mixture: Mixture,
+    weights: Path,
+    folder: Path,
+    voices: str,
 ) -> Path:
     sound = mixture.sound[: 4 * SAMPLE_RATE]
     return export(
@@ -157,6 +165,7 @@ def _export(
             seed=recipe.loop.seed,
             recipe=recipe.model_dump(mode="json"),
             figures=figures,
+            base=voices and f"voices of {voices}",
             languages=sorted({clip.language for clip in parts.train if clip.language}),
         ),
         self_test=VectorTest(
