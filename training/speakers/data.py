@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from scipy import signal
 
-from pipelines.models.ports import Audio
+from pipelines.models.ports import Audio, SpeakerEncoder
 from pipelines.speakers.frames import voice_frames
+from pipelines.units import SAMPLE_RATE
 from training.common import audio, manifests, splits, telephony
 from training.common.errors import DataError
 from training.common.manifests import Clip, Limits
@@ -24,6 +25,7 @@ Piece = tuple[Clip, ...]
 _LIMITS = Limits(min_s=0.1, max_s=600.0, text=False)
 _SILENT_DB = 35.0
 _PIECE_S = 4.0
+_TAUGHT = 5 * SAMPLE_RATE
 
 
 def clips_of(names: Sequence[str], settings: DataSettings, data: Path, say: Say = print) -> list[Clip]:
@@ -106,9 +108,12 @@ class Batches:
         batch: int,
         seed: int,
         steps: int = 100,
+        teacher: SpeakerEncoder | None = None,
     ) -> None:
-        """`steps`: batches in an epoch."""
+        """`steps`: batches in an epoch. `teacher`: whose voices of the recordings themselves come along."""
         self.variety, self.line, self.batch, self.seed, self.steps = variety, line, batch, seed, steps
+        self.teacher = teacher
+        self._voices: dict[tuple[Piece, int], Frames] = {}
         names = sorted({clip.speaker for clip in clips})
         self.people = [joined([clip for clip in clips if clip.speaker == name]) for name in names]
         self._heard: dict[Piece, Audio] = {}
@@ -126,12 +131,23 @@ class Batches:
         """Variation `number` of a piece at a speed, made when first asked for and kept."""
         key = (piece, speed, number)
         if key not in self._made:
-            if piece not in self._heard:
-                self._heard[piece] = np.concatenate([spoken(clip) for clip in piece])
             rng = np.random.default_rng([self.seed, zlib.crc32(piece[0].audio.name.encode()), speed, number])
-            sound = self.line(faster(self._heard[piece], self.variety.speeds[speed]), rng)
+            sound = self.line(self._sound(piece, speed), rng)
             self._made[key] = voice_frames(sound).astype(np.float16)
         return self._made[key]
+
+    def voice(self, piece: "Piece", speed: int) -> Frames:
+        """What the teacher makes of its first seconds, without a line."""
+        key = (piece, speed)
+        if key not in self._voices:
+            assert self.teacher is not None
+            self._voices[key] = self.teacher.embed(self._sound(piece, speed)[:_TAUGHT])
+        return self._voices[key]
+
+    def _sound(self, piece: "Piece", speed: int) -> Audio:
+        if piece not in self._heard:
+            self._heard[piece] = np.concatenate([spoken(clip) for clip in piece])
+        return faster(self._heard[piece], self.variety.speeds[speed])
 
 
 class Epoch(Sequence):
@@ -147,18 +163,21 @@ class Epoch(Sequence):
         b, variety = self._batches, self._batches.variety
         rng = np.random.default_rng([b.seed, self._number, place])
         length = round(100 * rng.uniform(*variety.crop_s))
-        rows = []
+        rows, voices = [], []
         chosen = rng.choice(b.speakers, b.batch, replace=b.speakers < b.batch)
         for speaker in chosen:
             person, speed = divmod(int(speaker), len(variety.speeds))
             pieces = b.people[person]
-            frames = b.frames(pieces[rng.integers(len(pieces))], speed, int(rng.integers(variety.variations)))
+            piece = pieces[rng.integers(len(pieces))]
+            frames = b.frames(piece, speed, int(rng.integers(variety.variations)))
+            if b.teacher:
+                voices.append(b.voice(piece, speed))
             rows.append(masked(cropped(frames, length, rng).astype(np.float32), variety.masks, rng))
         return {
             "frames": torch.from_numpy(np.stack(rows)),
             "speakers": torch.from_numpy(chosen),
             "step": torch.tensor(self._number * len(self) + place),
-        }
+        } | ({"voices": torch.from_numpy(np.stack(voices))} if voices else {})
 
 
 def joined(clips: Sequence[Clip]) -> list[Piece]:

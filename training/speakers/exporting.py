@@ -66,6 +66,7 @@ def export_net(
                 seed=recipe.loop.seed,
                 recipe=recipe.model_dump(mode="json"),
                 figures=figures,
+                base=recipe.teacher and f"taught by {recipe.teacher.partition(':')[0]}",
                 languages=sorted({clip.language for clip in parts.train if clip.language}),
             ),
             self_test=VectorTest(audio=audio, output=embed(audio)),

@@ -2,6 +2,9 @@
 
 Each training speaker has a direction. A clip must be nearer to its own than to all others, and nearer still by the margin: the
 angle to its own is made wider before the softmax. What remains of the classifier after training is the space it was taught in.
+
+A teacher that knows thousands of people can be listened to as well: through one matrix, the voice must also point where the teacher's
+does, who hears the good recording while the net hears the telephone. Few people teach little about all the others; he knows them.
 """
 
 import math
@@ -13,18 +16,23 @@ from pipelines.nets.ecapa import Ecapa
 
 
 class Classifier(nn.Module):
-    """The net and the directions of the training's speakers: `forward(frames, speakers, margin) -> loss`."""
+    """The net and the directions of the training's speakers: `forward(frames, speakers, margin) -> loss`; with a teacher of voices of
+    `taught` numbers, `forward(frames, speakers, margin, voices)`."""
 
-    def __init__(self, net: Ecapa, speakers: int, sharpness: float) -> None:
+    def __init__(self, net: Ecapa, speakers: int, sharpness: float, taught: int = 0, weight: float = 1.0) -> None:
         super().__init__()
-        self.net, self.sharpness = net, sharpness
+        self.net, self.sharpness, self.weight = net, sharpness, weight
+        self.teacher = nn.Linear(net.settings.size, taught) if taught else None
         self.directions = nn.Parameter(torch.empty(speakers, net.settings.size))
         nn.init.xavier_normal_(self.directions)
 
-    def forward(self, frames: Tensor, speakers: Tensor, margin: float) -> Tensor:
-        cosines = nn.functional.normalize(self.net(frames)) @ nn.functional.normalize(self.directions).T
-        logits = self.sharpness * widened(cosines, speakers, margin)
-        return nn.functional.cross_entropy(logits, speakers)
+    def forward(self, frames: Tensor, speakers: Tensor, margin: float, voices: Tensor | None = None) -> Tensor:
+        found = nn.functional.normalize(self.net(frames))
+        cosines = found @ nn.functional.normalize(self.directions).T
+        loss = nn.functional.cross_entropy(self.sharpness * widened(cosines, speakers, margin), speakers)
+        if self.teacher is not None and voices is not None:
+            loss = loss + self.weight * (1 - nn.functional.cosine_similarity(self.teacher(found), voices)).mean()
+        return loss
 
 
 def widened(cosines: Tensor, speakers: Tensor, margin: float) -> Tensor:

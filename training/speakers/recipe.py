@@ -62,4 +62,8 @@ class SpeakersRecipe(Section):
     margin: float = Field(0.2, ge=0, lt=1.5, description="Of the angle, radians (AAM-softmax).")
     margin_from: float = Field(0.3, ge=0, le=1, description="Part of the run in which the margin grows from 0.")
     sharpness: float = Field(30.0, gt=0, description="Cosines are multiplied by it before the softmax.")
+    teacher: str = Field(
+        "", description="An encoder, KIND:DIR, that saw more people: what it hears on the good recording is learnt."
+    )
+    teacher_weight: float = Field(10.0, ge=0, description="Of 1 - cosine with the teacher's voice, beside the softmax.")
     threads: int = Field(1, ge=1)

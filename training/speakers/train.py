@@ -18,6 +18,7 @@ from training.common.loop import Outcome, train
 from training.common.telephony import Telephone
 from training.speakers import conditions, measures
 from training.speakers.data import Batches, Parts, divided, sounds
+from training.speakers.encoders import open_encoder
 from training.speakers.loss import Classifier
 from training.speakers.recipe import SpeakersRecipe
 
@@ -64,10 +65,12 @@ def fit(
         minutes = sum(clip.duration for clip in clips) / 60
         say(f"{name}: {len(clips)} clips, {minutes:.1f} min, {len({c.speaker for c in clips})} speakers")
     line = Telephone(recipe.variety.telephone, sounds(recipe.data.noises, data, 0), sounds(recipe.data.rooms, data))
-    batches = Batches(parts.train, recipe.variety, line, recipe.batch, recipe.loop.seed, _EPOCH)
+    teacher = open_encoder(recipe.teacher) if recipe.teacher else None
+    batches = Batches(parts.train, recipe.variety, line, recipe.batch, recipe.loop.seed, _EPOCH, teacher)
     torch.manual_seed(recipe.loop.seed)
     net = Ecapa(recipe.net, SIZE)
-    model = Classifier(net, batches.speakers, recipe.sharpness)
+    taught = teacher.size if teacher else 0
+    model = Classifier(net, batches.speakers, recipe.sharpness, taught, recipe.teacher_weight)
     say(f"{batches.speakers} training speakers with their speeds, {net.parameters_count:,} parameters")
     noises, groups = sounds(recipe.data.noises, data, 1), conditions.groups(parts.validation)
     if len({speaker for group in groups for speaker in group.speakers}) < 2:
@@ -75,7 +78,8 @@ def fit(
     grown = max(1.0, recipe.margin_from * recipe.loop.steps)
 
     def loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return model(batch["frames"], batch["speakers"], recipe.margin * min(1.0, batch["step"].item() / grown))
+        margin = recipe.margin * min(1.0, batch["step"].item() / grown)
+        return model(batch["frames"], batch["speakers"], margin, batch.get("voices"))
 
     def evaluate(model: torch.nn.Module) -> dict[str, float]:
         heard = [conditions.hear(group, encoder(model.net), noises) for group in groups]

@@ -9,7 +9,8 @@ import torch
 from pipelines.adapters import kinds
 from pipelines.errors import ModelError
 from pipelines.models import exported, self_test
-from training.speakers.loss import widened
+from pipelines.nets.ecapa import Ecapa, EcapaSettings
+from training.speakers.loss import Classifier, widened
 from training.speakers.train import fit, run
 
 
@@ -36,6 +37,21 @@ def test_a_run_goes_on_where_it_was(people, recipe):
     state = whole.net.state_dict()
     again = fit(recipe(), people, people / "whole", quiet=True, say=lambda _: None)
     assert all(torch.equal(state[name], value) for name, value in again.net.state_dict().items())
+
+
+def test_a_teacher_is_followed():
+    torch.manual_seed(0)
+    model = Classifier(Ecapa(EcapaSettings(channels=16, size=16, pooled=16, attention=8), 12), 4, 30.0, taught=5)
+    frames, speakers, voices = torch.randn(8, 60, 12), torch.arange(8) % 4, torch.eye(5)[torch.arange(8) % 4]
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    before = model(frames, speakers, 0.0, voices).item() - model(frames, speakers, 0.0).item()
+    for _ in range(40):
+        optimizer.zero_grad()
+        model(frames, speakers, 0.0, voices).backward()
+        optimizer.step()
+    after = model(frames, speakers, 0.0, voices).item() - model(frames, speakers, 0.0).item()
+    assert before > 0.8
+    assert after < 0.3
 
 
 def test_the_right_angle_is_made_wider_and_no_other():
