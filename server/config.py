@@ -161,6 +161,20 @@ class TurnModelSettings(Section):
     model: str = "none"
 
 
+class EmotionSettings(Section):
+    """`model`: what tells by the sound how a caller feels, for agents with `emotion`; "none": nothing does. `sure`: probability from which the
+    agent is told."""
+
+    model: str = "none"
+    sure: float = Field(_POLICY.emotion_sure, gt=0, le=1)
+
+
+class SentimentSettings(Section):
+    """`model`: what tells the sentiment of a caller's turns, for agents with `sentiment`; "none": nothing does."""
+
+    model: str = "none"
+
+
 class LlmSettings(Section):
     """A language model: "embedded" runs `model` of the store on this machine, "openai" talks to any endpoint of that
     form."""
@@ -192,6 +206,8 @@ class ModelSettings(Section):
     vad: VadSettings = VadSettings()
     denoise: DenoiseSettings = DenoiseSettings()
     turn: TurnModelSettings = TurnModelSettings()
+    emotion: EmotionSettings = EmotionSettings()
+    sentiment: SentimentSettings = SentimentSettings()
     tts: dict[Language, TtsSettings] = Field(_VOICES)
     llm: LlmSettings = LlmSettings()
     llm_fallback: LlmSettings | None = None
@@ -275,6 +291,10 @@ class Config(Section):
                 wanted.append(("models.denoise.model", "denoise", "", models.denoise.model))
             if models.turn.model != "none":
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
+            if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
+                wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
+            if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
+                wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))
             for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):
                 if llm is not None and llm.kind == "embedded":
                     wanted.append((f"models.{key}.model", "llm", "gguf", llm.model))
