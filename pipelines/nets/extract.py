@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class ExtractSettings(BaseModel):
-    """The `[net]` table: 1.1 million parameters by default."""
+    """The `[net]` table: 1.0 million parameters by default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
