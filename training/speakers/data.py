@@ -136,13 +136,14 @@ class Batches:
             self._made[key] = voice_frames(sound).astype(np.float16)
         return self._made[key]
 
-    def voice(self, piece: "Piece", speed: int) -> Frames:
-        """What the teacher makes of its first seconds, without a line."""
-        key = (piece, speed)
-        if key not in self._voices:
-            assert self.teacher is not None
-            self._voices[key] = self.teacher.embed(self._sound(piece, speed)[:_TAUGHT])
-        return self._voices[key]
+    def voices(self, chosen: Sequence[tuple["Piece", int]]) -> Frames:
+        """What the teacher makes of the first seconds of pieces at their speeds, without a line: (n, size)."""
+        new = [key for key in dict.fromkeys(chosen) if key not in self._voices]
+        if new and self.teacher is not None:
+            sounds = [self._sound(*key)[:_TAUGHT] for key in new]
+            all_at_once = getattr(self.teacher, "embed_all", lambda clips: [self.teacher.embed(clip) for clip in clips])
+            self._voices |= dict(zip(new, all_at_once(sounds), strict=True))
+        return np.stack([self._voices[key] for key in chosen])
 
     def _sound(self, piece: "Piece", speed: int) -> Audio:
         if piece not in self._heard:
@@ -163,21 +164,21 @@ class Epoch(Sequence):
         b, variety = self._batches, self._batches.variety
         rng = np.random.default_rng([b.seed, self._number, place])
         length = round(100 * rng.uniform(*variety.crop_s))
-        rows, voices = [], []
+        rows, used = [], []
         chosen = rng.choice(b.speakers, b.batch, replace=b.speakers < b.batch)
         for speaker in chosen:
             person, speed = divmod(int(speaker), len(variety.speeds))
             pieces = b.people[person]
             piece = pieces[rng.integers(len(pieces))]
             frames = b.frames(piece, speed, int(rng.integers(variety.variations)))
-            if b.teacher:
-                voices.append(b.voice(piece, speed))
+            used.append((piece, speed))
             rows.append(masked(cropped(frames, length, rng).astype(np.float32), variety.masks, rng))
-        return {
+        batch = {
             "frames": torch.from_numpy(np.stack(rows)),
             "speakers": torch.from_numpy(chosen),
             "step": torch.tensor(self._number * len(self) + place),
-        } | ({"voices": torch.from_numpy(np.stack(voices))} if voices else {})
+        }
+        return batch | {"voices": torch.from_numpy(b.voices(used))} if b.teacher else batch
 
 
 def joined(clips: Sequence[Clip]) -> list[Piece]:

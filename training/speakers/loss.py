@@ -27,11 +27,13 @@ class Classifier(nn.Module):
         nn.init.xavier_normal_(self.directions)
 
     def forward(self, frames: Tensor, speakers: Tensor, margin: float, voices: Tensor | None = None) -> Tensor:
-        found = nn.functional.normalize(self.net(frames))
-        cosines = found @ nn.functional.normalize(self.directions).T
-        loss = nn.functional.cross_entropy(self.sharpness * widened(cosines, speakers, margin), speakers)
-        if self.teacher is not None and voices is not None:
-            loss = loss + self.weight * (1 - nn.functional.cosine_similarity(self.teacher(found), voices)).mean()
+        found = self.net(frames)
+        with torch.autocast(frames.device.type, enabled=False):  # angles need all their digits
+            found = nn.functional.normalize(found.float())
+            cosines = found @ nn.functional.normalize(self.directions).T
+            loss = nn.functional.cross_entropy(self.sharpness * widened(cosines, speakers, margin), speakers)
+            if self.teacher is not None and voices is not None:
+                loss = loss + self.weight * (1 - nn.functional.cosine_similarity(self.teacher(found), voices)).mean()
         return loss
 
 

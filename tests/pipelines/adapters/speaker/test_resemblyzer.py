@@ -68,6 +68,12 @@ def test_a_voice_has_length_1(folder, samples):
     assert np.linalg.norm(voice) == pytest.approx(1, abs=1e-5)
 
 
+def test_several_at_once_are_what_each_is_alone(folder):
+    model, sound = Resemblyzer(folder), utterance(CLIPS / "en_prompt.flac")
+    clips = [np.resize(sound, samples) for samples in (60_000, 20_000, 33_000)]
+    assert model.embed_all(clips) == pytest.approx(np.stack([model.embed(clip) for clip in clips]), abs=1e-5)
+
+
 class Evil:
     def __reduce__(self):
         return (print, ("run",))
