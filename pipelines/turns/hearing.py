@@ -109,6 +109,10 @@ class Hearing:
             return [Transcribe(self._partial, segment.first, end, False, self._language_for(length))]
         return []
 
+    def listen_closely(self, at: int) -> None:
+        """He speaks over the agent: his words are wanted as soon as there may be any."""
+        self._partial_at = at - self._settings.overlap_look_us + self._settings.overlap_first_us
+
     def look(self, end: int, at: int) -> list[Action]:
         """The caller is speaking over the agent at media sample `end`: what does he say?"""
         if self._partial >= 0 or at - self._partial_at < self._settings.overlap_look_us:
