@@ -152,7 +152,7 @@ class Call:
         change = self._speech.window_analyzed(event.first, event.p_speech, on)
         if change is None:
             if self._hearing.speaking and self._overlap is not None:
-                self._out += self._hearing.look(event.first + WINDOW, at)
+                self._out += self._hearing.look(event.first + WINDOW, self._speech.last, at)
             elif self._hearing.speaking:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
                 self._out += answering.drop_stale(self._hearing, self._speaking)
@@ -188,7 +188,7 @@ class Call:
             )
             self._out.append(self._overlap.begin())
             self._hearing.listen_closely(at)
-            self._out += self._hearing.look(self._speech.last, at)
+            self._out += self._hearing.look(self._speech.last, self._speech.last, at)
 
     def _speech_stopped(self, at: int, last: int) -> None:
         if not self._hearing.speaking:

@@ -88,6 +88,16 @@ def test_what_stops_speech_over_the_agent_ends_a_hold_too() -> None:
     assert not any(t.interrupted for t in bench.turns)
 
 
+def test_a_hum_that_is_heard_again_in_the_silence_after_it_does_not_agree_with_itself() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 5.7)), words=("What are your hours?", "Bum hem."))
+    bench.partials = ["What are", "Mom", "Bum hem", "Bum hem", "Bum hem"]
+    bench.run(9)
+    looks = [a for at, a in bench.actions if isinstance(a, do.Transcribe) and not a.final and at > 5_000_000]
+    assert len(looks) >= 2  # one of them in the silence
+    assert "backchannel" in bench.facts
+    assert "barge_in" not in bench.facts
+
+
 def test_the_breath_is_held_once_in_a_contest() -> None:
     bench = Bench(speech=((3.0, 4.0), (5.5, 6.3)), words=("What are your hours?", "Okay."))
     bench.partials = ["What are", "Where", "Okay", "Where", "Okay", "Where"]
