@@ -150,10 +150,11 @@ class Call:
         self._retry.window_analyzed()
         if self.settings.echo:
             return
-        change = self._speech.window_analyzed(event.first, event.p_speech)
+        on = self.settings.speech_on_over if self._speaking.talks(at) else None
+        change = self._speech.window_analyzed(event.first, event.p_speech, on)
         if change is None:
             if self._hearing.speaking and self._overlap is not None:
-                self._out += self._hearing.look(event.first + WINDOW, at)
+                self._out += self._hearing.look(event.first + WINDOW, self._speech.last, at)
             elif self._hearing.speaking:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
                 self._out += answering.drop_stale(self._hearing, self._speaking)
@@ -188,6 +189,8 @@ class Call:
                 self.settings, said_at, at, self._speaking.left_us(at), begun=not self._speaking.reply.unnoticed
             )
             self._out.append(self._overlap.begin())
+            self._hearing.listen_closely(at)
+            self._out += self._hearing.look(self._speech.last, self._speech.last, at)
 
     def _speech_stopped(self, at: int, last: int) -> None:
         if not self._hearing.speaking:
@@ -299,15 +302,25 @@ class Call:
         overlap = self._overlap
         kind = overlap.verdict(at, self._hearing, self.inbound.end - self._speech.last) if overlap is not None else None
         if kind is Overlap.INTERRUPTION:
-            self._out += overlap.won(at) if self._speaking.audible else []
+            self._out += overlap.won(self._speaking.held_at or at) if self._speaking.audible else []
             self._cut_reply(at)
         elif kind is not None:
-            self._out += [do.Observed(kind.value), do.CancelDeadline(ENDPOINT), do.CancelDeadline(TURN_LIMIT)]
+            self._out += [
+                *self._speaking.go_on(at),
+                do.Observed(kind.value),
+                do.CancelDeadline(ENDPOINT),
+                do.CancelDeadline(TURN_LIMIT),
+            ]
             self._hearing.reset()
             self._overlap = None
             self._pump(at)
         elif overlap is not None:
             self._out += overlap.undecided(at)
+            if overlap.startles(self._hearing):
+                self._out += self._speaking.hold(at)
+            elif overlap.calms(self._hearing) and self._speaking.held_at is not None:
+                self._out += self._speaking.go_on(at)
+                self._pump(at)
 
     def _cut_reply(self, at: int) -> None:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""

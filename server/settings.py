@@ -54,6 +54,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         endpoint_sure_us=turns.endpoint_sure_ms * MS,
         endpoint_unsure_us=turns.endpoint_max_ms * MS,
         interruption_us=turns.interruption_ms * MS,
+        hold=turns.hold,
         interruption_sure_us=turns.interruption_sure_ms * MS,
         monologue_us=turns.monologue_s * SECOND,
         turn_limit_us=turns.turn_limit_s * SECOND,

@@ -53,6 +53,8 @@ class Hearing:
         self._agreement = Agreement()
         self._partial = -1  # request of the partial under way
         self._partial_at = 0
+        self._looked_to = -1  # end of the speech that the last look was at
+        self._same = False  # whether the look under way is at no more of it
         self.partial = ""
         """What he is heard to say in this stretch of speech, while he speaks."""
         self._quietest = (2.0, 0)
@@ -110,12 +112,17 @@ class Hearing:
             return [Transcribe(self._partial, segment.first, end, False, self._language_for(length))]
         return []
 
-    def look(self, end: int, at: int) -> list[Action]:
-        """The caller is speaking over the agent at media sample `end`: what does he say?"""
+    def listen_closely(self, at: int) -> None:
+        """He speaks over the agent: his words are wanted as soon as there may be any."""
+        self._partial_at = at - self._settings.overlap_look_us + self._settings.overlap_first_us
+
+    def look(self, end: int, last: int, at: int) -> list[Action]:
+        """The caller is speaking over the agent at media sample `end`, or was up to `last`: what does he say?"""
         if self._partial >= 0 or at - self._partial_at < self._settings.overlap_look_us:
             return []
         segment = self._segments[-1]
         self._partial, self._partial_at = self._next_request(), at
+        self._same, self._looked_to = last == self._looked_to, last
         return [Transcribe(self._partial, segment.first, end, False, self._language_for(end - segment.first))]
 
     def pause(self, last: int, said_at: int, end: int) -> list[Action]:
@@ -171,7 +178,9 @@ class Hearing:
         if event.request == self._partial or (event.request == early and segment is None and self.speaking):
             self._partial = -1
             self.partial = event.text
-            self._agreement.update(event.text)
+            if not self._same:  # the same sound, with more silence behind it, would agree with itself
+                self._agreement.update(event.text)
+            self._same = False
             before = " ".join(s.text for s in self._segments[:-1] if s.text)
             committed = " ".join(filter(None, (before, *self._agreement.committed)))
             return [CaptionUpdated(committed, " ".join(self._agreement.tentative), event.language)]

@@ -22,6 +22,8 @@ _FACTS = {
     "digit",
     "false_interruption",
     "filler",
+    "gone_on",
+    "hold",
     "apology",
     "media_starved",
     "opener",

@@ -59,6 +59,8 @@ class Bench:
         self._in_ear: list[tuple[int, str]] = []  # marks on their way: (when the ear reaches them, name)
         self._cancelled: set[int] = set()
         self.stt_delay, self.token_delay, self.tts_delay = 150 * MS, 300 * MS, 80 * MS
+        self.partials: list[str] = []
+        """What the recogniser says of unfinished speech, one by one; with none left, the words of the final that is to come."""
         self.p_end: float | None = None
         """What is answered when a turn is to be judged by its sound."""
         self.emotion: tuple[str, float] | None = None
@@ -116,6 +118,8 @@ class Bench:
                 heard = said if isinstance(said, tuple) else (said, "en")
                 if final and len(self.words) > 1:
                     self.words.pop(0)
+                if not final and self.partials:
+                    heard = (self.partials.pop(0), "en")
                 self._post(at + self.stt_delay, ev.TranscriptReady(request, *heard))
             case do.JudgeTurn(request=request):
                 if self.p_end is not None:
