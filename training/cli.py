@@ -4,6 +4,8 @@ import typer
 
 from training.common.cli import data
 from training.ctc.cli import align, compare, ctc, tune
+from training.extract.cli import extract, extract_table
+from training.speakers.cli import diarization_table, speakers, speakers_table
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
 from training.whisper.cli_medical import medical, terms_table
@@ -33,6 +35,11 @@ for command in (
     convert_whisper,
     export_whisper,
     transcribe,
+    speakers,
+    speakers_table,
+    diarization_table,
+    extract,
+    extract_table,
 ):
     app.command()(command)
 

@@ -45,11 +45,37 @@ def _smart_turn(folder: Path, threads: int, beam: int) -> Any:
     return SmartTurn(folder)
 
 
+def _ecapa(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.speaker.ecapa import Ecapa
+
+    return Ecapa(folder, threads=threads)
+
+
+def _resemblyzer(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.speaker.resemblyzer import Resemblyzer
+
+    return Resemblyzer(folder)
+
+
+def _speechbrain(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.speaker.speechbrain import SpeechBrain
+
+    return SpeechBrain(folder, threads=threads)
+
+
+def _masked(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.extract.masked import Masked
+
+    return Masked(folder, threads=threads)
+
+
 _LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
     "stt": {"faster-whisper": _faster_whisper, "ctc": _ctc, "wav2vec2": _wav2vec2},
     "vad": {"silero": _silero},
     "denoise": {"dtln": _dtln},
     "turn": {"smart-turn": _smart_turn},
+    "extract": {"masked": _masked},
+    "speaker": {"ecapa": _ecapa, "resemblyzer": _resemblyzer, "speechbrain": _speechbrain},
 }
 
 NEEDS: dict[str, tuple[str, ...]] = {"ctc": ("torch", "safetensors"), "wav2vec2": ("torch", "transformers")}
