@@ -46,6 +46,7 @@ from pipelines.turns.silence import SILENCE, Silence
 from pipelines.turns.speaking import FILLER, PLAYOUT, REPLY_END, Speaking
 from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from pipelines.turns.starving import STARVED, Starving
+from pipelines.turns.voices import Voices
 
 __all__ = ["WINDOW", "Call", "CallSettings"]
 
@@ -67,7 +68,7 @@ class Call:
         self._hearing = Hearing(settings)
         self._keypad = Keypad(settings)
         self._callee = Callee(settings)
-        self._feeling = Feeling(settings)
+        self._feeling, self._voices = Feeling(settings), Voices(settings)
         self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
         self._silence, self._starving = Silence(settings), Starving()
         self._retry, self._farewell = Retry(settings), Farewell(settings)
@@ -79,6 +80,7 @@ class Call:
             ev.CallEnded: self._call_ended,
             ev.WindowAnalyzed: self._window_analyzed,
             ev.TranscriptReady: self._transcript_ready,
+            ev.VoiceHeard: self._voice_heard,
             ev.ReplyFinished: self._reply_finished,
             ev.SpeechSynthesized: self._speech_synthesized,
             ev.ModelFailed: self._model_failed,
@@ -233,6 +235,14 @@ class Call:
         self._out += answering.drop_stale(self._hearing, self._speaking)
         if self.settings.speculate and self._overlap is None and not self._callee.waiting:
             self._out += answering.prepare(at, self._hearing, self._speaking)
+
+    def _voice_heard(self, at: int, event: ev.VoiceHeard) -> None:
+        """Whose words are they? Another's are no words of this call."""
+        seconds = self._hearing.seconds(event.request)
+        if seconds and self._voices.another(event, seconds):
+            self._out += [do.Observed("other_voice"), *self._hearing.leave_out(event.request)]
+            self._out += answering.drop_stale(self._hearing, self._speaking)
+            self._take_turn(at)
 
     def _endpoint(self, at: int) -> None:
         self._hearing.endpoint_reached()

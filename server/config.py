@@ -168,6 +168,21 @@ class EmotionSettings(Section):
     sure: float = Field(_POLICY.emotion_sure, gt=0, le=1)
 
 
+class SpeakerSettings(Section):
+    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
+    from which a voice is his, below which it is another's."""
+
+    model: str = "none"
+    same: float = Field(_POLICY.voice_same, ge=-1, le=1)
+    other: float = Field(_POLICY.voice_other, ge=-1, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "SpeakerSettings":
+        if self.other > self.same:
+            raise ValueError("`other` must not be above `same`. Raise the one or lower the other.")
+        return self
+
+
 class SentimentSettings(Section):
     """`model`: what tells the sentiment of a caller's turns, for agents with `sentiment`; "none": nothing does."""
 
@@ -207,6 +222,7 @@ class ModelSettings(Section):
     turn: TurnModelSettings = TurnModelSettings()
     emotion: EmotionSettings = EmotionSettings()
     sentiment: SentimentSettings = SentimentSettings()
+    speaker: SpeakerSettings = SpeakerSettings()
     tts: dict[Language, TtsSettings] = Field(_VOICES)
     llm: LlmSettings = LlmSettings()
     llm_fallback: LlmSettings | None = None
@@ -293,6 +309,8 @@ class Config(Section):
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
             if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
                 wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
+            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+                wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
             if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
                 wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))
             for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):

@@ -86,6 +86,13 @@ class CallSettings(msgspec.Struct, frozen=True):
     digits_asked_us: int = 4_000 * MS
     """Longest pause between two keys, of themselves and when the agent asked for them."""
 
+    # who speaks
+    follow: bool = False
+    """Ask a model for the voice of each stretch of speech, and leave out what is not said by the caller: by who spoke first."""
+    voice_same: float = 0.5
+    voice_other: float = 0.3
+    """Cosine with the caller's voice from which a voice is his, and teaches what he sounds like; below which it is another's."""
+
     # feeling
     feel: bool = False
     """Ask a model, by the sound of each stretch of speech, how the caller feels."""

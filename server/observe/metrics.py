@@ -27,6 +27,7 @@ _FACTS = {
     "apology",
     "media_starved",
     "opener",
+    "other_voice",
     "silence_prompt",
     "speech_started",
     "speech_stopped",

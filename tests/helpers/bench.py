@@ -66,6 +66,9 @@ class Bench:
         self.emotion: tuple[str, float] | None = None
         """... and how he feels."""
         self.emotion_delay = 40 * MS
+        self.voice: Callable[[float], bytes] | None = None
+        """... and who speaks at that second of the call, as an embedding."""
+        self.voice_delay = 60 * MS
         self.fail: dict[str, int] = {}  # port -> how many of its next requests fail
         self._post(0, ev.CallStarted("CA1", "twilio", TELEPHONE, TELEPHONE))
         self._media_from = 0
@@ -127,6 +130,8 @@ class Bench:
             case do.Perceive(request=request):
                 if self.emotion is not None:
                     self._post(at + self.emotion_delay, ev.EmotionHeard(request, *self.emotion))
+                if self.voice is not None:
+                    self._post(at + self.voice_delay, ev.VoiceHeard(request, self.voice(at / 1e6)))
             case do.StartReply(reply=reply, text=text):
                 if self._fails("agent"):
                     self._post(at + self.token_delay, ev.ModelFailed("agent", reply, "scripted"))
