@@ -4,6 +4,7 @@ import typer
 
 from training.common.cli import data
 from training.ctc.cli import align, compare, ctc, tune
+from training.denoise.cli import denoise, denoise_table
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
 from training.whisper.cli_medical import medical
@@ -25,6 +26,8 @@ for command in (
     align,
     compare,
     tune,
+    denoise,
+    denoise_table,
     wav2vec2,
     whisper,
     context_table,

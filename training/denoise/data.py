@@ -53,7 +53,9 @@ def parts(settings: DataSettings, data: Path) -> dict[str, Part]:
     noises, music = named(settings.noise, data), named(settings.music, data)
     for names in (settings.validation_noises, settings.test_noises, settings.left_out):
         if unknown := sorted(set(names) - set(noises) - set(music)):
-            raise DataError(f"No noise is called {', '.join(unknown)}. There are {', '.join(sorted({*noises, *music}))}.")
+            raise DataError(
+                f"No noise is called {', '.join(unknown)}. There are {', '.join(sorted({*noises, *music}))}."
+            )
     aside = {*settings.test_noises, *settings.left_out}
     for name, part in found.items():
         for sounds, into in ((noises, part.noises), (music, part.music)):

@@ -60,13 +60,15 @@ def tune(length: int, rng: np.random.Generator) -> Audio:
             long = min(length - start, beat * int(rng.integers(1, 5)))
             time = np.arange(long) / _RATE
             pitch = root * octave * 2 ** (rng.choice(steps) / 12)
-            voice = sum(a * np.sin(2 * np.pi * pitch * k * time) for k, a in enumerate(overtones, 1) if pitch * k < 7_500)
+            voice = sum(
+                a * np.sin(2 * np.pi * pitch * k * time) for k, a in enumerate(overtones, 1) if pitch * k < 7_500
+            )
             notes[start : start + long] += voice * np.exp(-time * fall) * np.minimum(1, np.arange(long) / attack)
     if rng.random() < 0.5:  # drums
         for start in range(0, length, beat):
             long = min(length - start, _RATE // 8)
-            notes[start : start + long] += rng.uniform(0.2, 2) * rng.standard_normal(long) * np.exp(
-                -np.arange(long) / _RATE * rng.uniform(20, 90)
+            notes[start : start + long] += (
+                rng.uniform(0.2, 2) * rng.standard_normal(long) * np.exp(-np.arange(long) / _RATE * rng.uniform(20, 90))
             )
     return notes.astype(np.float32)
 

@@ -12,7 +12,16 @@ from training.common.telephony import Range, TelephoneSettings
 Share = Annotated[float, Ge(0.0)]
 
 LINE = TelephoneSettings(
-    speed=0.0, room=0.0, noise=0.0, gain=0.0, clipping=0.0, echo=0.0, hum=0.1, hiss=0.5, loss=0.1, loss_share=(0.005, 0.03)
+    speed=0.0,
+    room=0.0,
+    noise=0.0,
+    gain=0.0,
+    clipping=0.0,
+    echo=0.0,
+    hum=0.1,
+    hiss=0.5,
+    loss=0.1,
+    loss_share=(0.005, 0.03),
 )
 """Of the telephone what is left to it: rooms, noises and loudness are this room's own business."""
 
@@ -93,3 +102,21 @@ class DenoiseRecipe(Section):
     loss: LossSettings = LossSettings()
     loop: LoopSettings = LoopSettings()
     threads: int = Field(1, ge=1, description="Of torch on a CPU; with 1 the same seed gives the same figures.")
+
+
+class TableSettings(Section):
+    """What `allo train denoise-table` measures on. Nobody and nothing in it may have been trained on."""
+
+    speech: Annotated[list[str], Field(min_length=1)]
+    """Manifests with texts, relative to --data."""
+    clips: Annotated[int, Ge(1)] = 16
+    """Of each manifest, going round its speakers."""
+    min_s: float = Field(1.5, gt=0)
+    max_s: float = Field(8.0, gt=0)
+    noise: Annotated[list[str], Field(min_length=1)]
+    """Manifests of the recordings that `noises` names."""
+    noises: Annotated[list[str], Field(min_length=1)]
+    """By their files, without the ending; "babble" is four other speakers of the clips."""
+    snr_db: Annotated[list[float], Field(min_length=1)] = [0.0, 5.0, 10.0]
+    keep_db: list[float] = [-12.0]
+    """Each denoiser is measured with these floors as well."""
