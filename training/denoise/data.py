@@ -22,7 +22,7 @@ from training.denoise.noises import babble, in_room, made, piece, rms
 from training.denoise.recipe import DataSettings, MixSettings
 
 Say = Callable[[str], None]
-_SPEECH = Limits(min_s=0.8, max_s=40.0, text=False)
+_SPEECH = Limits(min_s=0.1, max_s=40.0, text=False)
 _NOISE = Limits(min_s=0.1, max_s=600.0, text=False)
 _HOP = 160  # clips are whole frames of the mask's net
 

@@ -40,14 +40,14 @@ class DataSettings(Section):
     speech: Annotated[list[str], Field(min_length=1)]
     validation: list[str] | float = 0.1
     """Speakers of `speech`, or the share of the clips whose speakers are drawn. They choose the weights that are kept."""
-    noise: list[str] = []
-    music: list[str] = []
-    rooms: list[str] = []
-    validation_noises: list[str] = []
+    noise: list[str] = Field([])
+    music: list[str] = Field([])
+    rooms: list[str] = Field([])
+    validation_noises: list[str] = Field([])
     """Noises and music of the validation; all that is named neither here nor in `test_noises` is trained on."""
-    test_noises: list[str] = []
+    test_noises: list[str] = Field([])
     """Never heard here: for `denoise-table`."""
-    left_out: list[str] = []
+    left_out: list[str] = Field([])
     """Noises for nobody: because of their licence, or because they are no noise."""
     seconds: float = Field(2.5, gt=0.5, le=20, description="Of a clip in training.")
     batch: Annotated[int, Ge(1)] = 16
@@ -117,6 +117,8 @@ class TableSettings(Section):
     """Manifests of the recordings that `noises` names."""
     noises: Annotated[list[str], Field(min_length=1)]
     """By their files, without the ending; "babble" is four other speakers of the clips."""
-    snr_db: Annotated[list[float], Field(min_length=1)] = [0.0, 5.0, 10.0]
-    keep_db: list[float] = [-12.0]
+    snr_db: list[float] = Field([0.0, 5.0, 10.0], min_length=1)
+    keep_db: list[float] = Field([-12.0])
     """Each denoiser is measured with these floors as well."""
+    packaged: list[Literal["rnnoise", "dtln", "deepfilternet"]] = Field(["rnnoise", "dtln", "deepfilternet"])
+    """Those that ours are compared with; one that is not installed is left out, and said."""

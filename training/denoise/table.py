@@ -22,7 +22,7 @@ from pipelines.models.store import Store
 from training.common import audio, manifests, telephony
 from training.common.errors import DataError
 from training.common.manifests import Clip, Limits
-from training.common.measures import Errors, word_errors
+from training.common.measures import word_errors
 from training.denoise.data import named
 from training.denoise.measures import lacking, measure
 from training.denoise.noises import babble, piece, rms
@@ -58,19 +58,19 @@ class Case:
     noisy: Audio
 
 
-def systems(models: Sequence[Path], keeps: Sequence[float], say: Say) -> Iterator[tuple[str, Denoiser | None]]:
+def systems(settings: TableSettings, models: Sequence[Path], say: Say) -> Iterator[tuple[str, Denoiser | None]]:
     """None at all, the packaged ones that are installed, and exported folders; each also with each floor."""
     yield "none", None
-    for name, load in (("rnnoise", _rnnoise), ("dtln", _dtln), ("deepfilternet", _deepfilternet)):
+    for name in settings.packaged:
         try:
-            denoiser = load()
+            denoiser = kinds.load("denoise", name, Store().path(name) if name == "dtln" else Path())
         except ModelError as error:
             say(f"{name} is left out: {error}")
             continue
-        yield from _floors(name, denoiser, keeps)
+        yield from _floors(name, denoiser, settings.keep_db)
     for folder in models:
         card = exported.read_manifest(folder)
-        yield from _floors(card.name, kinds.load("denoise", card.kind, folder), keeps)
+        yield from _floors(card.name, kinds.load("denoise", card.kind, folder), settings.keep_db)
 
 
 def _floors(name: str, denoiser: Denoiser, keeps: Sequence[float]) -> Iterator[tuple[str, Denoiser]]:
@@ -79,30 +79,17 @@ def _floors(name: str, denoiser: Denoiser, keeps: Sequence[float]) -> Iterator[t
         yield f"{name} {keep_db:g} dB", Keeping(denoiser, keep_db)
 
 
-def _rnnoise() -> Denoiser:
-    from pipelines.adapters.denoise.rnnoise import RnNoise
-
-    return RnNoise()
-
-
-def _dtln() -> Denoiser:
-    return kinds.load("denoise", "dtln", Store().path("dtln"))
-
-
-def _deepfilternet() -> Denoiser:
-    from pipelines.adapters.denoise.deepfilternet import DeepFilterNet
-
-    return DeepFilterNet()
-
-
 def chosen(settings: TableSettings, data: Path) -> list[Clip]:
     """The clips that are measured: as many of each manifest, going round its speakers."""
-    limits = Limits(min_s=settings.min_s, max_s=settings.max_s)
+    limits = Limits(min_s=0.0, max_s=600.0)
     found: list[Clip] = []
     for name in settings.speech:
         by_speaker: dict[str, list[Clip]] = {}
         for clip in manifests.read_all([data / name], limits):
-            by_speaker.setdefault(clip.speaker, []).append(clip)
+            if settings.min_s <= clip.duration <= settings.max_s:
+                by_speaker.setdefault(clip.speaker, []).append(clip)
+        if not by_speaker:
+            raise DataError(f"{name} has no clip of {settings.min_s:g} to {settings.max_s:g} s. Set min_s and max_s.")
         turns = [clip for round_ in zip(*_padded(by_speaker), strict=True) for clip in round_ if clip is not None]
         found += turns[: settings.clips]
     return found
@@ -216,7 +203,7 @@ def run(
     conditions: list[tuple[str, float | None]] = [("quiet", None)]
     conditions += [(noise, snr_db) for noise in settings.noises for snr_db in settings.snr_db]
     parameters: dict[str, int] = {}
-    denoisers = list(systems(models, settings.keep_db, say))
+    denoisers = list(systems(settings, models, say))
     for noise, snr_db in conditions:
         cases = scene.cases(noise, snr_db)
         for name, denoiser in denoisers:
@@ -242,8 +229,3 @@ def _read(line: str) -> Row:
 def _stt(name: str) -> SpeechToText:
     store = Store()
     return kinds.load("stt", store.registry[name].kind, store.path(name), threads=1, beam=1)
-
-
-def words_of(rows: Sequence[Row]) -> list[Errors]:
-    """All transcribed clips of `rows`, in their order."""
-    return [Errors(*each) for found in rows for each in found.words]
