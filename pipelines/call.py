@@ -36,6 +36,7 @@ from pipelines.turns.asked import Asked
 from pipelines.turns.barge_in import OVERLAP, Contest, Overlap, murmured
 from pipelines.turns.callee import CALLEE, Callee
 from pipelines.turns.farewell import Farewell, Words
+from pipelines.turns.feeling import Feeling
 from pipelines.turns.hearing import ENDPOINT, TURN_LIMIT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
 from pipelines.turns.policy import CallSettings
@@ -66,6 +67,7 @@ class Call:
         self._hearing = Hearing(settings)
         self._keypad = Keypad(settings)
         self._callee = Callee(settings)
+        self._feeling = Feeling(settings)
         self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
         self._silence, self._starving = Silence(settings), Starving()
         self._retry, self._farewell = Retry(settings), Farewell(settings)
@@ -254,6 +256,7 @@ class Call:
             self._begin_reply(at, produced=True)
         self._silence.broken(at)
         self._out += [do.TurnTaken(asked.turn), do.CancelDeadline(SILENCE), *answering.start(at, asked, self._speaking)]
+        self._out += self._feeling.turn_taken(asked)
         self._pump(at)
 
     # ---- whom we called
@@ -409,7 +412,7 @@ class Call:
     # ---- what concerns one side only, and time
 
     def _pass_on(self, at: int, event: ev.Event) -> None:
-        self._out += one_sided.take(at, event, self._hearing, self._speaking, self._keypad)
+        self._out += one_sided.take(at, event, self._hearing, self._speaking, self._keypad, self._feeling)
 
     def _deadline_reached(self, at: int, event: ev.DeadlineReached) -> None:
         self._deadlines[event.name](at)

@@ -84,6 +84,22 @@ class TurnJudged(Event):
     p_end: float
 
 
+class EmotionHeard(Event):
+    """Answer to `Perceive`: the likeliest of the model's emotions, and its probability, 0 to 1."""
+
+    request: int
+    label: str
+    p: float
+
+
+class SentimentRead(Event):
+    """Answer to `Appraise`: "negative", "neutral" or "positive", whichever is likeliest, and its probability, 0 to 1."""
+
+    turn: int
+    label: str
+    p: float
+
+
 class ReplyDelta(Event):
     """The agent's next piece of text in `reply`."""
 
@@ -131,7 +147,7 @@ class SpeechSynthesized(Event):
 
 
 class ModelFailed(Event):
-    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad" or "turn"; `request`: the request's, reply's or chunk's
+    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad", "turn", "emotion" or "sentiment"; `request`: the request's, reply's or chunk's
     number (for "tts" the chunk, with `reply` set). A carrier that refuses a transfer fails in the same way, as port "transfer"."""
 
     port: str
@@ -188,6 +204,8 @@ AnyEvent = (
     | WindowAnalyzed
     | TranscriptReady
     | TurnJudged
+    | EmotionHeard
+    | SentimentRead
     | ReplyDelta
     | ToolExpected
     | ToolStarted

@@ -96,7 +96,8 @@ class AgentConfig(Section):
     there yet (no openers: none does); `filler_ms`: ... before a filler, once a tool was called. `cut_in`: said to a caller
     who leaves no pause for an answer. `hold_music`: heard while a tool takes long, a sound file of which 12 s are used, "soft" (our own)
     or "none". `keypad`: tools to
-    ask the caller for keys and to press some. `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
+    ask the caller for keys and to press some. `emotion`: it is told when the caller sounds angry, sad or happy (`models.emotion`); `sentiment`: what each of
+    the caller's turns says is counted as negative, neutral or positive (`models.sentiment`). `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
     name: str = Field(min_length=1)
@@ -124,6 +125,8 @@ class AgentConfig(Section):
     filler_ms: Milliseconds = 1_500
     transfer_number: str = ""
     keypad: bool = False
+    emotion: bool = False
+    sentiment: bool = False
     hot_words: list[str] = []
     max_call_s: Seconds = 600.0
     silence_prompt_s: Seconds = 8.0

@@ -3,7 +3,6 @@
 The reference, with every key and its default, is `deploy/allo.example.toml`.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +13,7 @@ from pipelines.errors import ConfigError
 from pipelines.models.card import ORDER, Port, SourceKind
 from pipelines.models.registry import Registry
 from pipelines.models.store import Store, default_root
-from pipelines.problems import explain
+from pipelines.problems import explain, listed, read_table
 from pipelines.turns.policy import CallSettings
 from pipelines.units import MS, SECOND
 from server.agent_config import (
@@ -161,6 +160,20 @@ class TurnModelSettings(Section):
     model: str = "none"
 
 
+class EmotionSettings(Section):
+    """`model`: what tells by the sound how a caller feels, for agents with `emotion`; "none": nothing does. `sure`: probability from which the
+    agent is told."""
+
+    model: str = "none"
+    sure: float = Field(_POLICY.emotion_sure, gt=0, le=1)
+
+
+class SentimentSettings(Section):
+    """`model`: what tells the sentiment of a caller's turns, for agents with `sentiment`; "none": nothing does."""
+
+    model: str = "none"
+
+
 class LlmSettings(Section):
     """A language model: "embedded" runs `model` of the store on this machine, "openai" talks to any endpoint of that
     form."""
@@ -192,6 +205,8 @@ class ModelSettings(Section):
     vad: VadSettings = VadSettings()
     denoise: DenoiseSettings = DenoiseSettings()
     turn: TurnModelSettings = TurnModelSettings()
+    emotion: EmotionSettings = EmotionSettings()
+    sentiment: SentimentSettings = SentimentSettings()
     tts: dict[Language, TtsSettings] = Field(_VOICES)
     llm: LlmSettings = LlmSettings()
     llm_fallback: LlmSettings | None = None
@@ -275,6 +290,10 @@ class Config(Section):
                 wanted.append(("models.denoise.model", "denoise", "", models.denoise.model))
             if models.turn.model != "none":
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
+            if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
+                wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
+            if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
+                wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))
             for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):
                 if llm is not None and llm.kind == "embedded":
                     wanted.append((f"models.{key}.model", "llm", "gguf", llm.model))
@@ -307,23 +326,12 @@ def load(path: Path | None, *, check: bool = True) -> Config:
     every problem. `check`: also those between parts; left out where a model that is named and not there is being brought."""
     if path is None:
         return Config()
-    try:
-        with path.open("rb") as stream:
-            table = tomllib.load(stream)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}. Mend the path given to --config.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}. Mend that line.") from error
+    table = read_table(path, error=ConfigError, mend="Mend the path given to --config.")
     try:
         config = Config.model_validate(table, context=path.parent)
     except pydantic.ValidationError as error:
         # `from None`: what pydantic holds on to may include a secret
-        raise _refusal(path, explain(error, Config)) from None
+        raise ConfigError(listed(path, explain(error, Config))) from None
     if check and (problems := clashes(config)):
-        raise _refusal(path, problems)
+        raise ConfigError(listed(path, problems))
     return config
-
-
-def _refusal(path: Path, problems: list[str]) -> ConfigError:
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return ConfigError(f"{path}: {count}\n" + "\n".join(f"  {problem}" for problem in problems))

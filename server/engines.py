@@ -8,20 +8,24 @@ from typing import Any
 
 from pipelines.adapters import kinds
 from pipelines.frames import TELEPHONE
-from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, TurnDetector, VoiceActivity
+from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
 from pipelines.models.store import Store
 from pipelines.turns.sentences import Chunker
 from server.agent_config import VoiceSettings
 from server.config import AgentConfig, Config, SttSettings
 from server.inference.hold import hold_music
 from server.inference.listen import VoiceWorker
+from server.inference.newest import NewestWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
-from server.inference.turn import TurnWorker
 from server.settings import phrases_of
 
 Progress = Callable[[str], None]
 Observe = Callable[[str, float], None]
+
+
+_TURN_TIMEOUT_S = 1.0  # later, the longest wait for a caller who may go on is nearly over anyway
+_FEELING_TIMEOUT_S = 2.0  # later, the answer that might have heeded it is being spoken
 
 
 class Engines:
@@ -30,7 +34,9 @@ class Engines:
     def __init__(self) -> None:
         self.voice: VoiceWorker | None = None
         self.transcribe: TranscribeWorker | None = None
-        self.turn: TurnWorker | None = None
+        self.turn: NewestWorker | None = None
+        self.emotion: NewestWorker | None = None
+        self.sentiment: NewestWorker | None = None
         self._speakers: dict[str, SpeakWorker] = {}  # by agent
 
     @classmethod
@@ -60,11 +66,19 @@ class Engines:
             await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
         )
         self.transcribe = TranscribeWorker(stt, second, timeout_s=models.stt.timeout_s, observe=observe)
-        if models.turn.model != "none":
-            progress(models.turn.model)
-        turn = await asyncio.to_thread(load_turn_detector, store, config)
-        if turn is not None:
-            self.turn = TurnWorker(turn, observe=observe)
+
+        async def newest(port: str, name: str, timeout_s: float) -> NewestWorker | None:
+            if name == "none":
+                return None
+            progress(name)
+            model = await asyncio.to_thread(load_model, store, name)
+            return NewestWorker(port, model, timeout_s=timeout_s, observe=observe)
+
+        self.turn = await newest("turn", models.turn.model, _TURN_TIMEOUT_S)
+        if any(agent.emotion for agent in talking):
+            self.emotion = await newest("emotion", models.emotion.model, _FEELING_TIMEOUT_S)
+        if any(agent.sentiment for agent in talking):
+            self.sentiment = await newest("sentiment", models.sentiment.model, _FEELING_TIMEOUT_S)
         loaded: dict[tuple[str, str], TextToSpeech] = {}
 
         async def voice(settings: VoiceSettings, language: str) -> TextToSpeech:
@@ -102,7 +116,7 @@ class Engines:
         return self._speakers.get(agent.name)
 
     async def close(self) -> None:
-        workers = [self.voice, self.transcribe, self.turn, *set(self._speakers.values())]
+        workers = [self.voice, self.transcribe, self.turn, self.emotion, self.sentiment, *set(self._speakers.values())]
         await asyncio.gather(*(worker.aclose() for worker in workers if worker is not None))
 
 
@@ -134,11 +148,6 @@ def load_vad(store: Store, config: Config) -> VoiceActivity:
 
 def load_denoiser(store: Store, config: Config) -> Denoiser | None:
     name = config.models.denoise.model
-    return None if name == "none" else load_model(store, name)
-
-
-def load_turn_detector(store: Store, config: Config) -> TurnDetector | None:
-    name = config.models.turn.model
     return None if name == "none" else load_model(store, name)
 
 

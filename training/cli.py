@@ -7,7 +7,7 @@ from training.ctc.cli import align, compare, ctc, tune
 from training.denoise.cli import denoise, denoise_table
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
-from training.whisper.cli_medical import medical
+from training.whisper.cli_medical import medical, terms_table
 
 app = typer.Typer(
     help="Make the models that the server loads: speech recognition from scratch and fine-tuned.", no_args_is_help=True
@@ -31,6 +31,7 @@ for command in (
     wav2vec2,
     whisper,
     context_table,
+    terms_table,
     parity,
     convert_whisper,
     export_whisper,

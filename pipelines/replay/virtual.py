@@ -43,6 +43,14 @@ class Answers(Protocol):
         """None where nobody judges."""
         ...
 
+    def perceive(self, action: do.Perceive, audio: Audio) -> tuple[int, str, float] | None:
+        """(time, emotion, probability), or None as above; so for sentiment."""
+        ...
+
+    def appraise(self, action: do.Appraise) -> tuple[int, str, float] | None: ...
+
+    def notice(self, action: do.Notice) -> None: ...
+
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
         """The agent's events but for `ReplyFinished`. The next is asked for when the one before has happened, so that a
         cancelled reply, whose generator is closed, does no more than it would in a call. No event: a speculative reply
@@ -227,6 +235,16 @@ class _Run:
             judged = self._answers.judge(action, self._call.span(action.first, action.last))
             if judged is not None:
                 self._push(at + judged[0], ev.TurnJudged(action.request, judged[1]))
+        elif isinstance(action, do.Perceive):
+            felt = self._answers.perceive(action, self._call.span(action.first, action.last))
+            if felt is not None:
+                self._push(at + felt[0], ev.EmotionHeard(action.request, *felt[1:]))
+        elif isinstance(action, do.Appraise):
+            read = self._answers.appraise(action)
+            if read is not None:
+                self._push(at + read[0], ev.SentimentRead(action.turn, *read[1:]))
+        elif isinstance(action, do.Notice):
+            self._answers.notice(action)
         elif isinstance(action, do.Synthesize):
             self._ask(at, self._voice, action, None)
         elif isinstance(action, do.StartReply):

@@ -5,7 +5,7 @@ it may become; if the caller goes on, the segment grows and is recognised again,
 Only speech longer than `segment_us` is cut, at its quietest window.
 """
 
-from pipelines.actions import Action, CancelDeadline, CaptionUpdated, JudgeTurn, SetDeadline, Transcribe
+from pipelines.actions import Action, CancelDeadline, CaptionUpdated, JudgeTurn, Perceive, SetDeadline, Transcribe
 from pipelines.events import TranscriptReady, TurnJudged
 from pipelines.turns.asked import Asked
 from pipelines.turns.endpointing import silence_wanted
@@ -19,6 +19,7 @@ ENDPOINT, TURN_LIMIT = "endpoint", "turn_limit"
 _TAIL = ms_to_samples(128)  # of the pause, given to the recogniser with the words
 _QUIET = ms_to_samples(3_000)  # the end of an overlong segment in which its quietest window is looked for
 _JUDGED = ms_to_samples(8_000)  # the end of a turn by which its sound is judged
+_FELT = ms_to_samples(800)  # with the audio before and after the words; in less no feeling can be heard
 _SHORT = ms_to_samples(1_200)  # too little to tell the language by
 
 
@@ -101,7 +102,7 @@ class Hearing:
             self._quietest = (p_speech, end)
         if length > self._segment_limit:
             segment.last = self._quietest[1]
-            actions = [self._final(segment)]
+            actions = self._final(segment)
             self._open(segment.last)
             return actions
         if due and self._partial < 0 and self._early < 0:
@@ -141,12 +142,16 @@ class Hearing:
         segment = self._segments[-1]
         segment.last = max(min(last + _TAIL, end), segment.first + 1)
         self._p_end = None
-        return [self._final(segment)]
+        return self._final(segment)
 
-    def _final(self, segment: _Segment) -> Transcribe:
+    def _final(self, segment: _Segment) -> list[Action]:
         segment.request, segment.text = self._next_request(), None
-        language = self._language_for(segment.last - segment.first)
-        return Transcribe(segment.request, segment.first, segment.last, True, language, segment.attempt)
+        first, last = segment.first, segment.last
+        language = self._language_for(last - first)
+        actions: list[Action] = [Transcribe(segment.request, first, last, True, language, segment.attempt)]
+        if self._settings.feel and not segment.attempt and last - first >= _FELT:
+            actions.append(Perceive(segment.request, first, last))
+        return actions
 
     def _next_request(self) -> int:
         self._requests += 1
@@ -215,7 +220,7 @@ class Hearing:
         segment.attempt += 1
         if segment.attempt >= self._settings.stt_attempts:
             return None
-        return [self._final(segment)]
+        return self._final(segment)
 
     @property
     def known(self) -> bool:

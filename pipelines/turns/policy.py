@@ -80,6 +80,16 @@ class CallSettings(msgspec.Struct, frozen=True):
     digits_asked_us: int = 4_000 * MS
     """Longest pause between two keys, of themselves and when the agent asked for them."""
 
+    # feeling
+    feel: bool = False
+    """Ask a model, by the sound of each stretch of speech, how the caller feels."""
+    appraise: bool = False
+    """Ask a model for the sentiment of each of his turns."""
+    emotion_sure: float = 0.8
+    """Probability from which the agent is told of an emotion."""
+    emotion_unmarked: tuple[str, ...] = ("neutral", "other")
+    """Emotions that are not worth telling."""
+
     # speaking
     lead_us: int = 160 * MS
     mark_every_us: int = 200 * MS

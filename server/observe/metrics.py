@@ -56,6 +56,8 @@ class Metrics:
             registry=r,
         )
         self.facts = Counter("allo_facts", "What happened in calls", ["fact"], registry=r)
+        self.emotions = Counter("allo_emotions", "What stretches of speech sound like", ["label"], registry=r)
+        self.sentiments = Counter("allo_sentiments", "What callers' turns say", ["label"], registry=r)
         self.model_errors = Counter("allo_model_errors", "Failures of a model port", ["port"], registry=r)
         self.model_retries = Counter(
             "allo_model_retries", "Second tries (retry) and third (fallback)", ["port", "kind"], registry=r
@@ -82,6 +84,10 @@ class Metrics:
         """An observer of a session."""
         if type(event) is ev.ModelFailed:
             self.model_errors.labels(event.port).inc()
+        elif type(event) is ev.EmotionHeard:
+            self.emotions.labels(event.label).inc()
+        elif type(event) is ev.SentimentRead:
+            self.sentiments.labels(event.label).inc()
         for action in actions:
             kind = type(action)
             if kind is do.TurnTaken:

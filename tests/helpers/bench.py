@@ -61,6 +61,9 @@ class Bench:
         self.stt_delay, self.token_delay, self.tts_delay = 150 * MS, 300 * MS, 80 * MS
         self.p_end: float | None = None
         """What is answered when a turn is to be judged by its sound."""
+        self.emotion: tuple[str, float] | None = None
+        """... and how he feels."""
+        self.emotion_delay = 40 * MS
         self.fail: dict[str, int] = {}  # port -> how many of its next requests fail
         self._post(0, ev.CallStarted("CA1", "twilio", TELEPHONE, TELEPHONE))
         self._media_from = 0
@@ -117,6 +120,9 @@ class Bench:
             case do.JudgeTurn(request=request):
                 if self.p_end is not None:
                     self._post(at + 80 * MS, ev.TurnJudged(request, self.p_end))
+            case do.Perceive(request=request):
+                if self.emotion is not None:
+                    self._post(at + self.emotion_delay, ev.EmotionHeard(request, *self.emotion))
             case do.StartReply(reply=reply, text=text):
                 if self._fails("agent"):
                     self._post(at + self.token_delay, ev.ModelFailed("agent", reply, "scripted"))
