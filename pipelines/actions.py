@@ -43,8 +43,9 @@ class JudgeTurn(Action):
 
 
 class Perceive(Action):
-    """Tell by its sound how the caller feels who says media samples [first, last), what `Transcribe(request)` is about. Answered by
-    `EmotionHeard`; not at all, or by `ModelFailed("emotion", request)`, when the model is busy with others: the call does not wait for it."""
+    """Tell by their sound how somebody feels, and who he is, who says media samples [first, last), what `Transcribe(request)` is about. Answered
+    by `EmotionHeard` and `VoiceHeard`, of the models that there are; not at all, or by `ModelFailed("emotion" or "speaker", request)`, when they
+    are busy with others: the call does not wait for them."""
 
     request: int
     first: int

@@ -97,7 +97,7 @@ class AgentConfig(Section):
     who leaves no pause for an answer. `hold_music`: heard while a tool takes long, a sound file of which 12 s are used, "soft" (our own)
     or "none". `keypad`: tools to
     ask the caller for keys and to press some. `emotion`: it is told when the caller sounds angry, sad or happy (`models.emotion`); `sentiment`: what each of
-    the caller's turns says is counted as negative, neutral or positive (`models.sentiment`). `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
+    the caller's turns says is counted as negative, neutral or positive (`models.sentiment`); `follow_caller`: what another voice in the room says, than that which spoke first, is left out (`models.speaker`). `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
     name: str = Field(min_length=1)
@@ -127,6 +127,7 @@ class AgentConfig(Section):
     keypad: bool = False
     emotion: bool = False
     sentiment: bool = False
+    follow_caller: bool = False
     hot_words: list[str] = []
     max_call_s: Seconds = 600.0
     silence_prompt_s: Seconds = 8.0

@@ -168,6 +168,21 @@ class EmotionSettings(Section):
     sure: float = Field(_POLICY.emotion_sure, gt=0, le=1)
 
 
+class SpeakerSettings(Section):
+    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
+    from which a voice is his, below which it is another's."""
+
+    model: str = "none"
+    same: float = Field(_POLICY.voice_same, ge=-1, le=1)
+    other: float = Field(_POLICY.voice_other, ge=-1, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "SpeakerSettings":
+        if self.other > self.same:
+            raise ValueError("`other` must not be above `same`. Raise the one or lower the other.")
+        return self
+
+
 class SentimentSettings(Section):
     """`model`: what tells the sentiment of a caller's turns, for agents with `sentiment`; "none": nothing does."""
 
@@ -207,6 +222,7 @@ class ModelSettings(Section):
     turn: TurnModelSettings = TurnModelSettings()
     emotion: EmotionSettings = EmotionSettings()
     sentiment: SentimentSettings = SentimentSettings()
+    speaker: SpeakerSettings = SpeakerSettings()
     tts: dict[Language, TtsSettings] = Field(_VOICES)
     llm: LlmSettings = LlmSettings()
     llm_fallback: LlmSettings | None = None
@@ -222,7 +238,7 @@ class TurnSettings(Section):
     far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_sure_ms`, `endpoint_max_ms`): silence that ends a
     turn (that is a question or a known answer; that goes on by its words or its sound); `speculate`: prepare an answer before
     that, which is dropped when the caller goes on; `interruption_ms` (`interruption_sure_ms`): speech over the agent that
-    interrupts, if it is no backchannel (whatever it is); `monologue_s` (`turn_limit_s`): speech without a pause for an answer
+    interrupts, if it is no backchannel (whatever it is); `hold`: fall silent at its first word already, and go on if it was nothing; `monologue_s` (`turn_limit_s`): speech without a pause for an answer
     after which the agent cuts in at a dip (dip or not)."""
 
     vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
@@ -234,6 +250,7 @@ class TurnSettings(Section):
     endpoint_max_ms: Milliseconds = _POLICY.endpoint_unsure_us // MS
     speculate: bool = _POLICY.speculate
     interruption_ms: Milliseconds = _POLICY.interruption_us // MS
+    hold: bool = _POLICY.hold
     interruption_sure_ms: Milliseconds = _POLICY.interruption_sure_us // MS
     monologue_s: int = Field(_POLICY.monologue_us // SECOND, ge=1)
     turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
@@ -292,6 +309,8 @@ class Config(Section):
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
             if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
                 wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
+            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+                wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
             if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
                 wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))
             for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):

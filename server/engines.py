@@ -37,6 +37,7 @@ class Engines:
         self.turn: NewestWorker | None = None
         self.emotion: NewestWorker | None = None
         self.sentiment: NewestWorker | None = None
+        self.voices: NewestWorker | None = None
         self._speakers: dict[str, SpeakWorker] = {}  # by agent
 
     @classmethod
@@ -79,6 +80,8 @@ class Engines:
             self.emotion = await newest("emotion", models.emotion.model, _FEELING_TIMEOUT_S)
         if any(agent.sentiment for agent in talking):
             self.sentiment = await newest("sentiment", models.sentiment.model, _FEELING_TIMEOUT_S)
+        if any(agent.follow_caller for agent in talking):
+            self.voices = await newest("speaker", models.speaker.model, _FEELING_TIMEOUT_S)
         loaded: dict[tuple[str, str], TextToSpeech] = {}
 
         async def voice(settings: VoiceSettings, language: str) -> TextToSpeech:
@@ -116,7 +119,15 @@ class Engines:
         return self._speakers.get(agent.name)
 
     async def close(self) -> None:
-        workers = [self.voice, self.transcribe, self.turn, self.emotion, self.sentiment, *set(self._speakers.values())]
+        workers = [
+            self.voice,
+            self.transcribe,
+            self.turn,
+            self.emotion,
+            self.sentiment,
+            self.voices,
+            *set(self._speakers.values()),
+        ]
         await asyncio.gather(*(worker.aclose() for worker in workers if worker is not None))
 
 

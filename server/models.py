@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.frames import AudioFormat
-from pipelines.models.ports import EmotionRecognizer, SentimentAnalyzer, TurnDetector
+from pipelines.models.ports import EmotionRecognizer, SentimentAnalyzer, SpeakerEncoder, TurnDetector
 from server.config import AgentConfig
 from server.engines import Engines
 from server.inference.hold import hold_music
@@ -25,7 +25,10 @@ class CallModels:
     ) -> None:
         self._stream = engines.voice.open(deliver) if engines.voice is not None else None
         self._transcriber = engines.transcribe
-        self._judge, self._emotion, self._sentiment = engines.turn, engines.emotion, engines.sentiment
+        self._judge = engines.turn
+        self._emotion = engines.emotion if agent.emotion else None
+        self._sentiment = engines.sentiment if agent.sentiment else None
+        self._voices = engines.voices if agent.follow_caller else None
         self._speaker = engines.speaker(agent)
         self._outbound, self._languages = outbound, tuple(languages)
         self._hot_words = ", ".join(agent.hot_words)
@@ -57,6 +60,15 @@ class CallModels:
                 self,
             )
 
+        if self._voices is not None:
+            encoder: SpeakerEncoder = self._voices.model
+            self._voices.submit(
+                action.request,
+                lambda: ev.VoiceHeard(action.request, encoder.embed(audio).astype("<f2").tobytes()),
+                self._deliver,
+                self,
+            )
+
     def appraise(self, action: do.Appraise) -> None:
         if self._sentiment is not None:
             analyzer: SentimentAnalyzer = self._sentiment.model
@@ -81,7 +93,7 @@ class CallModels:
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
-        for worker in (self._transcriber, self._judge, self._emotion, self._sentiment, self._speaker):
+        for worker in (self._transcriber, self._judge, self._emotion, self._sentiment, self._voices, self._speaker):
             if worker is not None:
                 worker.cancel(self)
 

@@ -4,6 +4,7 @@ import typer
 
 from training.common.cli import data
 from training.ctc.cli import align, compare, ctc, tune
+from training.denoise.cli import denoise, denoise_table
 from training.extract.cli import extract, extract_table
 from training.speakers.cli import diarization_table, speakers, speakers_table
 from training.wav2vec2.cli import wav2vec2
@@ -27,6 +28,8 @@ for command in (
     align,
     compare,
     tune,
+    denoise,
+    denoise_table,
     wav2vec2,
     whisper,
     context_table,

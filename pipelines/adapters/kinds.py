@@ -39,6 +39,30 @@ def _dtln(folder: Path, threads: int, beam: int) -> Any:
     return Dtln(folder)
 
 
+def _spectral_mask(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.denoise.spectral_mask import SpectralMask
+
+    return SpectralMask(folder)
+
+
+def _waveform(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.denoise.waveform import Waveform
+
+    return Waveform(folder)
+
+
+def _rnnoise(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.denoise.rnnoise import RnNoise
+
+    return RnNoise()  # its weights are in its library
+
+
+def _deepfilternet(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.denoise.deepfilternet import DeepFilterNet
+
+    return DeepFilterNet()  # its weights are in its package
+
+
 def _smart_turn(folder: Path, threads: int, beam: int) -> Any:
     from pipelines.adapters.turn.smart_turn import SmartTurn
 
@@ -72,7 +96,13 @@ def _masked(folder: Path, threads: int, beam: int) -> Any:
 _LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
     "stt": {"faster-whisper": _faster_whisper, "ctc": _ctc, "wav2vec2": _wav2vec2},
     "vad": {"silero": _silero},
-    "denoise": {"dtln": _dtln},
+    "denoise": {
+        "dtln": _dtln,
+        "spectral-mask": _spectral_mask,
+        "waveform": _waveform,
+        "rnnoise": _rnnoise,
+        "deepfilternet": _deepfilternet,
+    },
     "turn": {"smart-turn": _smart_turn},
     "extract": {"masked": _masked},
     "speaker": {"ecapa": _ecapa, "resemblyzer": _resemblyzer, "speechbrain": _speechbrain},

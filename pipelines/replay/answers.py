@@ -17,6 +17,7 @@ from pipelines.models.ports import (
     Audio,
     EmotionRecognizer,
     SentimentAnalyzer,
+    SpeakerEncoder,
     SpeechToText,
     Transcript,
     TurnDetector,
@@ -45,6 +46,7 @@ class Judges(msgspec.Struct, frozen=True):
     turn: TurnDetector | None = None
     emotion: EmotionRecognizer | None = None
     sentiment: SentimentAnalyzer | None = None
+    speaker: SpeakerEncoder | None = None
 
 
 class _Stopwatch:
@@ -240,19 +242,24 @@ class ModelAnswers:
         p_end = self._judges.turn.p_end(audio)
         return self._stopwatch.since(start, self._latency.judgement), p_end
 
-    def perceive(self, action: do.Perceive, audio: Audio) -> tuple[int, str, float] | None:
-        if self._judges.emotion is None:
-            return None
-        start = self._stopwatch.start()
-        likeliest = _likeliest(self._judges.emotion.recognize(audio))
-        return self._stopwatch.since(start, self._latency.judgement), *likeliest
+    def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
+        asked: list[Callable[[], ev.Event]] = []
+        if (emotion := self._judges.emotion) is not None:
+            asked.append(lambda: ev.EmotionHeard(action.request, *_likeliest(emotion.recognize(audio))))
+        if (speaker := self._judges.speaker) is not None:
+            asked.append(lambda: ev.VoiceHeard(action.request, speaker.embed(audio).astype("<f2").tobytes()))
+        return [self._judged(ask) for ask in asked]
 
-    def appraise(self, action: do.Appraise) -> tuple[int, str, float] | None:
-        if self._judges.sentiment is None:
-            return None
+    def appraise(self, action: do.Appraise) -> list[tuple[int, ev.Event]]:
+        if (sentiment := self._judges.sentiment) is None:
+            return []
+        read = sentiment.analyze
+        return [self._judged(lambda: ev.SentimentRead(action.turn, *_likeliest(read(action.text, action.language))))]
+
+    def _judged(self, ask: Callable[[], ev.Event]) -> tuple[int, ev.Event]:
         start = self._stopwatch.start()
-        likeliest = _likeliest(self._judges.sentiment.analyze(action.text, action.language))
-        return self._stopwatch.since(start, self._latency.judgement), *likeliest
+        event = ask()
+        return self._stopwatch.since(start, self._latency.judgement), event
 
     def notice(self, action: do.Notice) -> None:
         self._agent.notice(action)

@@ -43,11 +43,11 @@ class Answers(Protocol):
         """None where nobody judges."""
         ...
 
-    def perceive(self, action: do.Perceive, audio: Audio) -> tuple[int, str, float] | None:
-        """(time, emotion, probability), or None as above; so for sentiment."""
+    def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
+        """Of the models that there are; so for sentiment."""
         ...
 
-    def appraise(self, action: do.Appraise) -> tuple[int, str, float] | None: ...
+    def appraise(self, action: do.Appraise) -> list[tuple[int, ev.Event]]: ...
 
     def notice(self, action: do.Notice) -> None: ...
 
@@ -236,13 +236,11 @@ class _Run:
             if judged is not None:
                 self._push(at + judged[0], ev.TurnJudged(action.request, judged[1]))
         elif isinstance(action, do.Perceive):
-            felt = self._answers.perceive(action, self._call.span(action.first, action.last))
-            if felt is not None:
-                self._push(at + felt[0], ev.EmotionHeard(action.request, *felt[1:]))
+            for took, event in self._answers.perceive(action, self._call.span(action.first, action.last)):
+                self._push(at + took, event)
         elif isinstance(action, do.Appraise):
-            read = self._answers.appraise(action)
-            if read is not None:
-                self._push(at + read[0], ev.SentimentRead(action.turn, *read[1:]))
+            for took, event in self._answers.appraise(action):
+                self._push(at + took, event)
         elif isinstance(action, do.Notice):
             self._answers.notice(action)
         elif isinstance(action, do.Synthesize):

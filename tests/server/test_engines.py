@@ -135,6 +135,9 @@ class Moody:
         angry = min(1.0, float(np.abs(audio).max()))
         return {"angry": angry, "neutral": 1 - angry}
 
+    def embed(self, audio):
+        return np.array([0.6, 0.8], np.float32)
+
     def analyze(self, text, language):
         if text == "broken":
             raise ModelError("It cannot read.")
@@ -143,7 +146,7 @@ class Moody:
 
 FEELING = {
     "agents": [{"name": "a", "languages": ["en"], "emotion": True, "sentiment": True}, {"name": "b", "numbers": ["1"]}],
-    "models": {"emotion": {"model": "feeling"}, "sentiment": {"model": "feeling"}},
+    "models": {port: {"model": "feeling"} for port in ("emotion", "sentiment", "speaker")},
 }
 
 
@@ -177,3 +180,18 @@ async def test_without_such_an_agent_no_feeling_is_loaded(voices, monkeypatch):
     assert opened.emotion is None
     assert opened.sentiment is None
     await opened.close()
+
+
+async def test_voices_are_told_apart_for_an_agent_that_follows_its_caller(voices, monkeypatch):
+    agents = [{"name": "a", "languages": ["en"], "follow_caller": True}, {"name": "b", "numbers": ["1"]}]
+    config = Config.model_validate(FEELING | {"agents": agents})
+    monkeypatch.setattr(engines, "load_model", lambda store, name: Moody())
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    answers = asyncio.Queue()
+    for agent in config.agents:
+        models = CallModels(opened, agent, TELEPHONE, ("en",), answers.put_nowait)
+        models.perceive(Perceive(3, 0, 512), np.zeros(512, np.float32))
+    told = await asyncio.wait_for(answers.get(), 5)
+    assert np.frombuffer(told.voice, "<f2") == pytest.approx([0.6, 0.8], abs=1e-3)
+    await opened.close()  # waits for what runs
+    assert answers.empty()
