@@ -47,6 +47,7 @@ def serve(
 
 
 def _add_commands() -> None:
+    from server.cli_analyse import analyse
     from server.cli_call import call
     from server.cli_dial import dial
     from server.cli_models import models
@@ -57,6 +58,7 @@ def _add_commands() -> None:
     app.command()(call)
     app.command()(dial)
     app.command("replay")(make_replay(open_models))
+    app.command()(analyse)
     app.command()(doctor)
     app.add_typer(models, name="models")
     for command in entry_points(group="allo.commands"):  # training's, which serving does not know; and yours

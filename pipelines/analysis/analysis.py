@@ -7,9 +7,6 @@ from datetime import datetime
 
 import msgspec
 
-FILE = "analysis.json"
-"""Its name beside the dump."""
-
 
 class Reading(msgspec.Struct, frozen=True):
     """What a model took something for: the likeliest label, and its probability, 0 to 1."""
@@ -18,7 +15,7 @@ class Reading(msgspec.Struct, frozen=True):
     p: float
 
 
-class SpokenTurn(msgspec.Struct, frozen=True, omit_defaults=True):
+class SpokenTurn(msgspec.Struct, frozen=True):
     """One turn. `text`, `heard`, `gap`, `interrupted` as in `actions.Turn`; `speaker`: who of several on the caller's side, where it is
     known; `emotion`, `sentiment`: of a caller's turn, where they were told."""
 
@@ -119,7 +116,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     outcome: str
 
 
-class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+class Finding(msgspec.Struct, frozen=True):
     """A field that was asked for. `value`: None when it was not said; `quote`: the words of the call that say it. `left_out`: why a value that
     the model gave is not here."""
 

@@ -20,14 +20,11 @@ def overlaps(dump: Dump, voices: Voices) -> Iterator[Overlap]:
     verdicts = [(at, action.fact) for at, action in dump.actions(Observed) if action.fact in _VERDICTS]
     for start, length, caller, agent in _meetings(voices):
         came_in = "caller" if caller.start > agent.start else "agent"
-        taken_for = ""
-        if came_in == "caller":
-            found = next((v for v in verdicts if start <= v[0] <= start + length + _VERDICT_US), None)
-            if found is not None:
-                verdicts.remove(found)
-                taken_for = found[1]
+        found = next((v for v in verdicts if start <= v[0] <= start + length + _VERDICT_US), None)
+        if found is not None:
+            verdicts.remove(found)
         floor = "caller" if caller.end > agent.end else "agent"
-        yield Overlap(to_seconds(start), to_seconds(length), came_in, floor, taken_for)
+        yield Overlap(to_seconds(start), to_seconds(length), came_in, floor, found[1] if found else "")
 
 
 def _meetings(voices: Voices) -> list[tuple[int, int, Span, Span]]:
