@@ -47,6 +47,7 @@ def serve(
 
 
 def _add_commands() -> None:
+    from server.cli_analyse import analyse
     from server.cli_call import call
     from server.cli_dial import dial
     from server.cli_diarize import diarize
@@ -58,6 +59,7 @@ def _add_commands() -> None:
     app.command()(call)
     app.command()(dial)
     app.command("replay")(make_replay(open_models))
+    app.command()(analyse)
     app.command()(doctor)
     app.command()(diarize)
     app.add_typer(models, name="models")

@@ -8,6 +8,11 @@ from pipelines.units import to_seconds
 _KEYPAD = "[keypad] "
 
 
+def is_keyed(text: str) -> bool:
+    """Whether a turn's text is keys that were pressed."""
+    return text.startswith(_KEYPAD)
+
+
 class Asked(NamedTuple):
     """`text`: what is to be answered; `said`: what he said in this turn (less, when a turn before it was taken too soon). Times are call
     time in microseconds; `endpoint_at`: when it was decided that he had finished."""
@@ -28,7 +33,7 @@ class Asked(NamedTuple):
     @property
     def is_keys(self) -> bool:
         """Whether he pressed keys and said nothing."""
-        return self.text.startswith(_KEYPAD)
+        return is_keyed(self.text)
 
     @property
     def turn(self) -> Turn:

@@ -79,6 +79,7 @@ class Metrics:
             "allo_event_loop_lag_seconds", "How late a timer fires", buckets=_RUN_BUCKETS, registry=r
         )
         self.recorder = Counter("allo_recorder_events", "Dumps dropped, bytes removed ...", ["event"], registry=r)
+        self.analyses = Counter("allo_analyses", "Analyses of calls, after them", ["outcome"], registry=r)
         self.tasks = Gauge("allo_tasks", "asyncio tasks", registry=r)
         self.threads = Gauge("allo_threads", "Python threads", registry=r)
         self.threads.set_function(threading.active_count)

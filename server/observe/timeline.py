@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 
 from pipelines.actions import CaptionUpdated, ClearMedia, Observed, SendMark, Turn
-from pipelines.events import DigitReceived, MarkReturned, ToolFinished, ToolStarted
+from pipelines.analysis.exchange import tools
+from pipelines.events import DigitReceived, MarkReturned
 from pipelines.replay.dump import Dump
 from pipelines.units import SECOND
 from server.observe.lettering import Lettering
@@ -288,16 +289,10 @@ _LABELLED = {
 
 
 def _tools(dump: Dump) -> Iterator[_Span]:
-    """Tool calls, matched by reply and name; one that never finished ends with the call."""
-    running: dict[tuple[int, str], float] = {}
-    for at, event in dump.events(ToolStarted, ToolFinished):
-        if isinstance(event, ToolStarted):
-            running[event.reply, event.tool] = at / SECOND
-        elif (event.reply, event.tool) in running:
-            label = f"{event.tool} failed" if event.failed else event.tool
-            yield _Span(running.pop((event.reply, event.tool)), at / SECOND, label)
-    for (_, tool), started in running.items():
-        yield _Span(started, dump.duration_us / SECOND, f"{tool} unfinished")
+    """Tool calls; one that never finished ends with the call."""
+    for call in tools(dump):
+        label = call.tool if call.outcome == "finished" else f"{call.tool} {call.outcome}"
+        yield _Span(call.at, call.at + call.seconds, label)
 
 
 # ---- where the gaps come from
