@@ -143,24 +143,50 @@ class SttSettings(Section):
 
 
 class VadSettings(Section):
-    kind: Literal["silero"] = "silero"
+    """`model`: what tells speech from all else."""
+
     model: str = "silero-vad"
 
 
 class DenoiseSettings(Section):
-    kind: Literal["none", "dtln"] = "none"
+    """`model`: what takes the noise out of what voice activity is told by; "none": nothing."""
 
-    @property
-    def model(self) -> str:
-        """Name in the model store, "" for none."""
-        return "" if self.kind == "none" else self.kind
+    model: str = "none"
 
 
 class TurnModelSettings(Section):
-    """What tells by its sound whether a turn is over; "none": the words alone decide."""
+    """`model`: what tells by its sound whether a turn is over; "none": the words alone decide."""
 
-    kind: Literal["none", "smart-turn"] = "none"
-    model: str = "smart-turn-v3"
+    model: str = "none"
+
+
+class EmotionSettings(Section):
+    """`model`: what tells by the sound how a caller feels, for agents with `emotion`; "none": nothing does. `sure`: probability from which the
+    agent is told."""
+
+    model: str = "none"
+    sure: float = Field(_POLICY.emotion_sure, gt=0, le=1)
+
+
+class SpeakerSettings(Section):
+    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
+    from which a voice is his, below which it is another's."""
+
+    model: str = "none"
+    same: float = Field(_POLICY.voice_same, ge=-1, le=1)
+    other: float = Field(_POLICY.voice_other, ge=-1, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "SpeakerSettings":
+        if self.other > self.same:
+            raise ValueError("`other` must not be above `same`. Raise the one or lower the other.")
+        return self
+
+
+class SentimentSettings(Section):
+    """`model`: what tells the sentiment of a caller's turns, for agents with `sentiment`; "none": nothing does."""
+
+    model: str = "none"
 
 
 class LlmSettings(Section):
@@ -194,6 +220,9 @@ class ModelSettings(Section):
     vad: VadSettings = VadSettings()
     denoise: DenoiseSettings = DenoiseSettings()
     turn: TurnModelSettings = TurnModelSettings()
+    emotion: EmotionSettings = EmotionSettings()
+    sentiment: SentimentSettings = SentimentSettings()
+    speaker: SpeakerSettings = SpeakerSettings()
     tts: dict[Language, TtsSettings] = Field(_VOICES)
     llm: LlmSettings = LlmSettings()
     llm_fallback: LlmSettings | None = None
@@ -209,7 +238,7 @@ class TurnSettings(Section):
     far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_sure_ms`, `endpoint_max_ms`): silence that ends a
     turn (that is a question or a known answer; that goes on by its words or its sound); `speculate`: prepare an answer before
     that, which is dropped when the caller goes on; `interruption_ms` (`interruption_sure_ms`): speech over the agent that
-    interrupts, if it is no backchannel (whatever it is); `monologue_s` (`turn_limit_s`): speech without a pause for an answer
+    interrupts, if it is no backchannel (whatever it is); `hold`: fall silent at its first word already, and go on if it was nothing; `monologue_s` (`turn_limit_s`): speech without a pause for an answer
     after which the agent cuts in at a dip (dip or not)."""
 
     vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
@@ -221,6 +250,7 @@ class TurnSettings(Section):
     endpoint_max_ms: Milliseconds = _POLICY.endpoint_unsure_us // MS
     speculate: bool = _POLICY.speculate
     interruption_ms: Milliseconds = _POLICY.interruption_us // MS
+    hold: bool = _POLICY.hold
     interruption_sure_ms: Milliseconds = _POLICY.interruption_sure_us // MS
     monologue_s: int = Field(_POLICY.monologue_us // SECOND, ge=1)
     turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
@@ -268,14 +298,21 @@ class Config(Section):
         talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
         wanted: list[tuple[str, Port, str, str]] = []
         if talking or any(agent.analyze for agent in self.agents):
-            wanted.append(("models.vad.model", "vad", models.vad.kind, models.vad.model))
+            wanted.append(("models.vad.model", "vad", "", models.vad.model))
         if talking:
             wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
             if models.stt.fallback is not None:
                 wanted.append(("models.stt.fallback", "stt", "", models.stt.fallback))
-            wanted.append(("models.denoise.kind", "denoise", models.denoise.kind, models.denoise.model))
-            if models.turn.kind != "none":
-                wanted.append(("models.turn.model", "turn", models.turn.kind, models.turn.model))
+            if models.denoise.model != "none":
+                wanted.append(("models.denoise.model", "denoise", "", models.denoise.model))
+            if models.turn.model != "none":
+                wanted.append(("models.turn.model", "turn", "", models.turn.model))
+            if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
+                wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
+            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+                wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
+            if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
+                wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))
             for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):
                 if llm is not None and llm.kind == "embedded":
                     wanted.append((f"models.{key}.model", "llm", "gguf", llm.model))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipelines.adapters.stt.kinds import KINDS
+from pipelines.adapters.kinds import known
 from pipelines.errors import ModelError
 from server.agent_config import plain_number
 
@@ -29,6 +29,9 @@ def _agent_clashes(config: "Config") -> Iterator[str]:
                 yield f"agents[{i}].numbers: {number} is answered by agents[{first}]. Remove it from one of them."
             elif first != i:
                 yield f"agents[{i}].numbers: agents[{first}] has none either, and takes the rest. Give one numbers."
+        for key, port in (("emotion", "emotion"), ("sentiment", "sentiment"), ("follow_caller", "speaker")):
+            if getattr(agent, key) and getattr(config.models, port).model == "none":
+                yield f"agents[{i}].{key}: there is no model for it. Name one as models.{port}.model, or drop it."
         if agent.kind == "llm":
             for language in agent.languages:
                 if language not in agent.voices and language not in config.models.tts:
@@ -54,7 +57,7 @@ def _model_clashes(config: "Config") -> Iterator[str]:
         if card.port != port:
             others = ", ".join(other.name for other in registry if other.port == port)
             yield f"{key}: {name} is a model for {card.port}, not for {port}. Take one of {others}."
-        elif port == "stt" and card.kind not in KINDS:
-            yield f"{key}: nothing here runs {name}, of kind {card.kind}. Known kinds: {', '.join(KINDS)}."
+        elif known(port) and card.kind not in known(port):
+            yield f"{key}: nothing here runs {name}, of kind {card.kind}. Known kinds: {', '.join(known(port))}."
         elif kind and card.kind != kind:
             yield f'{key}: {name} is run by kind = "{card.kind}", not "{kind}". Change the one or the other.'

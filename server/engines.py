@@ -4,23 +4,28 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from pipelines.adapters.stt import kinds
+from pipelines.adapters import kinds
 from pipelines.frames import TELEPHONE
-from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, TurnDetector, VoiceActivity
+from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
 from pipelines.models.store import Store
 from pipelines.turns.sentences import Chunker
 from server.agent_config import VoiceSettings
 from server.config import AgentConfig, Config, SttSettings
 from server.inference.hold import hold_music
 from server.inference.listen import VoiceWorker
+from server.inference.newest import NewestWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
-from server.inference.turn import TurnWorker
 from server.settings import phrases_of
 
 Progress = Callable[[str], None]
 Observe = Callable[[str, float], None]
+
+
+_TURN_TIMEOUT_S = 1.0  # later, the longest wait for a caller who may go on is nearly over anyway
+_FEELING_TIMEOUT_S = 2.0  # later, the answer that might have heeded it is being spoken
 
 
 class Engines:
@@ -29,7 +34,10 @@ class Engines:
     def __init__(self) -> None:
         self.voice: VoiceWorker | None = None
         self.transcribe: TranscribeWorker | None = None
-        self.turn: TurnWorker | None = None
+        self.turn: NewestWorker | None = None
+        self.emotion: NewestWorker | None = None
+        self.sentiment: NewestWorker | None = None
+        self.voices: NewestWorker | None = None
         self._speakers: dict[str, SpeakWorker] = {}  # by agent
 
     @classmethod
@@ -59,11 +67,21 @@ class Engines:
             await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
         )
         self.transcribe = TranscribeWorker(stt, second, timeout_s=models.stt.timeout_s, observe=observe)
-        if models.turn.kind != "none":
-            progress(models.turn.model)
-        turn = await asyncio.to_thread(load_turn_detector, store, config)
-        if turn is not None:
-            self.turn = TurnWorker(turn, observe=observe)
+
+        async def newest(port: str, name: str, timeout_s: float) -> NewestWorker | None:
+            if name == "none":
+                return None
+            progress(name)
+            model = await asyncio.to_thread(load_model, store, name)
+            return NewestWorker(port, model, timeout_s=timeout_s, observe=observe)
+
+        self.turn = await newest("turn", models.turn.model, _TURN_TIMEOUT_S)
+        if any(agent.emotion for agent in talking):
+            self.emotion = await newest("emotion", models.emotion.model, _FEELING_TIMEOUT_S)
+        if any(agent.sentiment for agent in talking):
+            self.sentiment = await newest("sentiment", models.sentiment.model, _FEELING_TIMEOUT_S)
+        if any(agent.follow_caller for agent in talking):
+            self.voices = await newest("speaker", models.speaker.model, _FEELING_TIMEOUT_S)
         loaded: dict[tuple[str, str], TextToSpeech] = {}
 
         async def voice(settings: VoiceSettings, language: str) -> TextToSpeech:
@@ -101,7 +119,15 @@ class Engines:
         return self._speakers.get(agent.name)
 
     async def close(self) -> None:
-        workers = [self.voice, self.transcribe, self.turn, *set(self._speakers.values())]
+        workers = [
+            self.voice,
+            self.transcribe,
+            self.turn,
+            self.emotion,
+            self.sentiment,
+            self.voices,
+            *set(self._speakers.values()),
+        ]
         await asyncio.gather(*(worker.aclose() for worker in workers if worker is not None))
 
 
@@ -128,33 +154,24 @@ def cache_dir() -> Path:
 
 
 def load_vad(store: Store, config: Config) -> VoiceActivity:
-    from pipelines.adapters.vad.silero import SileroVad
-
-    return SileroVad(store.path(config.models.vad.model))
+    return load_model(store, config.models.vad.model)
 
 
 def load_denoiser(store: Store, config: Config) -> Denoiser | None:
-    if config.models.denoise.kind == "none":
-        return None
-    from pipelines.adapters.denoise.dtln import Dtln
-
-    return Dtln(store.path(config.models.denoise.model))
-
-
-def load_turn_detector(store: Store, config: Config) -> TurnDetector | None:
-    if config.models.turn.kind == "none":
-        return None
-    from pipelines.adapters.turn.smart_turn import SmartTurn
-
-    return SmartTurn(store.path(config.models.turn.model))
+    name = config.models.denoise.model
+    return None if name == "none" else load_model(store, name)
 
 
 def load_stt(store: Store, settings: SttSettings, name: str) -> SpeechToText:
-    """The recogniser called `name`, run by the adapter of its card's kind; one that was added must pass its self-test."""
+    return load_model(store, name, threads=settings.threads, beam=settings.beam)
+
+
+def load_model(store: Store, name: str, *, threads: int = 1, beam: int = 5) -> Any:
+    """The model called `name`, run by the adapter of its card's kind; one that was added must pass its self-test."""
     card, folder = store.registry[name], store.path(name)
     if name in store.registry.added:
-        return kinds.load_added(card, folder, threads=settings.threads, beam=settings.beam)
-    return kinds.load(card.kind, folder, threads=settings.threads, beam=settings.beam)
+        return kinds.load_added(card, folder, threads=threads, beam=beam)
+    return kinds.load(card.port, card.kind, folder, threads=threads, beam=beam)
 
 
 def load_voice(store: Store, settings: VoiceSettings, language: str) -> TextToSpeech:

@@ -14,11 +14,13 @@ from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.errors import ConfigError
 from pipelines.models.ports import Agent, Audio, Denoiser, TextToSpeech, VoiceActivity
+from pipelines.models.store import Store
+from pipelines.replay.answers import Judges
 from pipelines.replay.dump import Meta
 from server.agents import Agents
 from server.cli_replay import ReplayModels
 from server.config import AgentConfig, Config, load
-from server.engines import cache_dir, load_denoiser, load_stt, load_vad, load_voice, recurring
+from server.engines import cache_dir, load_denoiser, load_model, load_stt, load_vad, load_voice, recurring
 from server.inference.hold import hold_music
 from server.inference.phrase_cache import PhraseCache, phrase_key
 from server.inference.voicing import Pcm, finished_pieces, wire_audio
@@ -81,7 +83,19 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
             agent=stack.enter_context(_open_agent(config, agent, meta, progress)) if with_agent else None,
             agent_name=agent.name,
             hot_words=", ".join(agent.hot_words),
+            judges=_judges(store, config, agent),
         )
+
+
+def _judges(store: Store, config: Config, agent: AgentConfig) -> Judges:
+    """The same as `Engines` loads for that agent."""
+    names = {
+        "turn": config.models.turn.model,
+        "emotion": config.models.emotion.model if agent.emotion else "none",
+        "sentiment": config.models.sentiment.model if agent.sentiment else "none",
+    }
+    names["speaker"] = config.models.speaker.model if agent.follow_caller else "none"
+    return Judges(**{port: load_model(store, name) for port, name in names.items() if name != "none"})
 
 
 def _phrase(cache: PhraseCache, voice: TextToSpeech, text: str, language: str) -> Pcm:
@@ -182,6 +196,9 @@ class LiveAgent:
 
     def forget(self, action: do.ForgetReply) -> None:
         self._agent.forget(action.reply)
+
+    def notice(self, action: do.Notice) -> None:
+        self._agent.notice(action.fact, action.value, action.p)
 
     def remember(self, action: do.Remember) -> None:
         async def remembered() -> None:

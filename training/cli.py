@@ -4,6 +4,9 @@ import typer
 
 from training.common.cli import data
 from training.ctc.cli import align, compare, ctc, tune
+from training.denoise.cli import denoise, denoise_table
+from training.extract.cli import extract, extract_table
+from training.speakers.cli import diarization_table, speakers, speakers_table
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, whisper
 from training.whisper.cli_medical import medical, terms_table
@@ -26,6 +29,8 @@ for command in (
     align,
     compare,
     tune,
+    denoise,
+    denoise_table,
     wav2vec2,
     whisper,
     context_table,
@@ -34,6 +39,11 @@ for command in (
     convert_whisper,
     export_whisper,
     transcribe,
+    speakers,
+    speakers_table,
+    diarization_table,
+    extract,
+    extract_table,
 ):
     app.command()(command)
 

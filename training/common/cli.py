@@ -125,6 +125,14 @@ def synthesize(
     line: Annotated[
         bool, typer.Option("--line", help="Through a good telephone line, as recordings of 8 kHz are.")
     ] = False,
+    trim: Annotated[
+        float,
+        typer.Option(
+            help="Cut off the silence before and after, all that is this many dB below the loudest; 0 keeps it.",
+            metavar="DB",
+            min=0,
+        ),
+    ] = 0.0,
     threads: Annotated[int, typer.Option(help="CPU threads of a voice.", min=1)] = 1,
 ) -> None:
     """Have every voice speak every sentence, as 16 kHz FLAC below DIR, with a manifest. A run that was stopped goes on
@@ -140,7 +148,15 @@ def synthesize(
         with _progress(speaker) as (begin, advance):
             begin(len(texts))
             made, wrong = synthesis.synthesize(
-                texts, speaker, spoken_by, output, language=language, limits=limits, line=line, made=advance
+                texts,
+                speaker,
+                spoken_by,
+                output,
+                language=language,
+                limits=limits,
+                line=line,
+                trim_db=trim,
+                made=advance,
             )
         clips, problems = clips + made, problems + wrong
         if clips:

@@ -18,7 +18,7 @@ from pipelines.errors import ModelError
 from pipelines.models.ports import TextToSpeech
 from pipelines.units import SAMPLE_RATE
 from training.common import manifests, telephony
-from training.common.audio import to_float, to_int16
+from training.common.audio import to_float, to_int16, trimmed
 from training.common.errors import DataError
 from training.common.manifests import Clip, Limits, Problem
 
@@ -66,21 +66,23 @@ def synthesize(
     language: str,
     limits: Limits = manifests.LIMITS,
     line: bool = False,
+    trim_db: float = 0.0,
     made: Callable[[], None] = lambda: None,
 ) -> tuple[list[Clip], list[str]]:
     """`texts` spoken by `voice`, as 16 kHz FLAC below `folder/speaker`; (clips, what was left out and why).
 
-    `line`: the voice is heard through a good telephone line, to go with recordings that were. `made` is called after each sentence. Left out are sentences of which the voice makes no sound, or that become
-    shorter or longer than the limits."""
+    `line`: the voice is heard through a good telephone line, to go with recordings that were. `trim_db`: the silence before and after is cut off,
+    as in `audio.trimmed`; 0 keeps it. `made` is called after each sentence. Left out are sentences of which the voice makes no sound, or that
+    become shorter or longer than the limits."""
     (folder / speaker).mkdir(parents=True, exist_ok=True)
     clips, problems = [], []
     for text in texts:
-        said = (voice.identity, text, "line") if line else (voice.identity, text)
+        said = [voice.identity, text, *["line"] * line, *[f"trim {trim_db:g}"] * bool(trim_db)]
         key = hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
         path = folder / speaker / f"{key}.flac"
         try:
             if not path.exists():
-                _speak(voice, text, path, line)
+                _speak(voice, text, path, line, trim_db)
             seconds = soundfile.info(path).duration
             if not limits.min_s <= seconds <= limits.max_s:
                 raise DataError(f"lasts {seconds:.1f} s, not {limits.min_s:g} to {limits.max_s:g} s")
@@ -91,7 +93,7 @@ def synthesize(
     return clips, problems
 
 
-def _speak(voice: TextToSpeech, text: str, path: Path, line: bool) -> None:
+def _speak(voice: TextToSpeech, text: str, path: Path, line: bool, trim_db: float) -> None:
     pieces = list(voice.synthesize(text))
     sound = to_int16(np.concatenate(pieces)) if pieces else np.zeros(0, np.int16)
     if not len(sound) or np.abs(sound.astype(np.int32)).max() < _LEAST:
@@ -99,6 +101,8 @@ def _speak(voice: TextToSpeech, text: str, path: Path, line: bool) -> None:
     sound = resample(sound, voice.sample_rate, SAMPLE_RATE)
     if line:
         sound = to_int16(telephony.plain(to_float(sound)))
+    if trim_db:
+        sound = to_int16(trimmed(to_float(sound), trim_db))
     partial = path.with_suffix(".partial")
     soundfile.write(partial, sound, SAMPLE_RATE, format="FLAC")
     partial.replace(path)

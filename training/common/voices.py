@@ -2,7 +2,8 @@
 
     pico                            SVOX Pico
     espeak-ng                       eSpeak NG in the language asked for; espeak-ng:fr+f3 one of its variants
-    kokoro:ff_siwis                 a voice of Kokoro; kokoro:if_sara@DIR one whose file lies in DIR, beside the model
+    kokoro:ff_siwis                 a voice of Kokoro; kokoro:if_sara@DIR one whose file lies in DIR, beside the model;
+                                    kokoro:af_heart+ff_siwis a voice halfway between two (or more)
     piper:piper-en_US-joe-medium    a voice of the model store; piper@DIR one in a folder
 
 `?` and settings may follow: pico?pitch=0.8&speed=0.9. Models come from the store (`allo models pull`).

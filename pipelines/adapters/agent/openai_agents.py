@@ -154,6 +154,11 @@ class OpenAIAgent:
         if self._language:
             self._prepare(self._language)
 
+    def notice(self, fact: str, value: str, p: float) -> None:
+        """See `pipelines.models.ports.Agent`. It goes with the caller's next words."""
+        if fact == "emotion":
+            self._memory.note(f"[The caller sounds {value}.]")
+
     def overhear(self, text: str, language: str) -> None:
         """See `pipelines.models.ports.Agent`. An embedded model reads along, but for the last word, which may change."""
         read = text.rpartition(" ")[0]

@@ -42,8 +42,9 @@ _MISAKI = {
 class Kokoro:
     """One Kokoro voice in one language.
 
-    `folder` holds the model and `<voice>.bin`, its styles; `language`: "en" or "fr"; `threads`: CPU threads of one
-    synthesis; `speed`: 1 is the voice's own pace."""
+    `folder` holds the model and `<voice>.bin`, its styles; `voice`: its name, or several joined by "+" for a voice
+    halfway between them; `language`: "en" or "fr"; `threads`: CPU threads of one synthesis; `speed`: 1 is the voice's
+    own pace."""
 
     sample_rate = 24_000
 
@@ -53,11 +54,13 @@ class Kokoro:
             raise ModelError(f"Kokoro speaks {' and '.join(_MISAKI)} here, not {language!r}.")
         self._language = language
         self._session = open_session(folder / _MODEL, threads)
+        files = [folder / f"{name}.bin" for name in voice.split("+")]
         try:
-            self._styles = np.fromfile(folder / f"{voice}.bin", np.float32).reshape(_MAX_TOKENS + 1, 1, 256)
+            styles = [np.fromfile(file, np.float32).reshape(_MAX_TOKENS + 1, 1, 256) for file in files]
         except (OSError, ValueError) as error:
             raise ModelError(f"the Kokoro voice {voice!r} in {folder} cannot be read: {error}") from error
-        self.identity = f"kokoro:{fingerprint(folder / _MODEL, folder / f'{voice}.bin')}:{language}:{speed:g}"
+        self._styles = np.mean(styles, axis=0)
+        self.identity = f"kokoro:{fingerprint(folder / _MODEL, *files)}:{language}:{speed:g}"
         self._speed = np.array([speed], np.float32)
 
     def synthesize(self, text: str) -> Iterator[Audio]:

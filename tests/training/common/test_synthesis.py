@@ -47,6 +47,14 @@ def test_a_voice_may_be_heard_through_the_line_beside_the_one_that_is_not(tmp_pa
     np.testing.assert_array_equal(audio.load(narrow[0].audio), telephony.plain(audio.load(wide[0].audio)))
 
 
+def test_the_silence_around_a_sentence_may_be_cut_off(tmp_path):
+    whole, _ = spoken(tmp_path, TEXTS[:1])
+    tight, _ = spoken(tmp_path, TEXTS[:1], trim_db=30.0)
+    assert tight[0].audio != whole[0].audio
+    assert tight[0].duration == pytest.approx(0.1, abs=0.01)  # the tone alone
+    assert np.abs(audio.load(tight[0].audio)).max() == np.abs(audio.load(whole[0].audio)).max()
+
+
 def test_what_is_there_is_not_spoken_again(tmp_path):
     first, _ = spoken(tmp_path, TEXTS[:2])
     voice = ToneVoice()

@@ -53,6 +53,18 @@ def test_kokoro_has_the_symbols_of_both_languages() -> None:
     assert voice.identity != Kokoro(weights(KOKORO), voice="ff_siwis", language="fr").identity
 
 
+def test_kokoro_speaks_halfway_between_two_voices() -> None:
+    one, other, between = (
+        Kokoro(weights(KOKORO), voice=voice, language="en") for voice in ("af_heart", "ff_siwis", "af_heart+ff_siwis")
+    )
+    np.testing.assert_allclose(between._styles, (one._styles + other._styles) / 2)
+    assert len({one.identity, other.identity, between.identity}) == 3
+    (audio,) = speech(between, "Seven.")
+    assert np.sqrt(np.mean(audio**2)) > 0.01
+    with pytest.raises(ModelError, match="nobody"):
+        Kokoro(weights(KOKORO), voice="af_heart+nobody", language="en")
+
+
 @pytest.mark.parametrize("kind", ["piper", "kokoro"])
 def test_missing_or_broken_weights_are_one_clear_error(kind: str, tmp_path: Path) -> None:
     def load() -> object:

@@ -1,0 +1,27 @@
+"""How the caller feels, and what of it the agent is told: an emotion once, when it is sure, and again only after another."""
+
+from pipelines.actions import Action, Appraise, Notice
+from pipelines.events import EmotionHeard
+from pipelines.turns.asked import Asked
+from pipelines.turns.policy import CallSettings
+
+
+class Feeling:
+    """Of one caller, over his call."""
+
+    def __init__(self, settings: CallSettings) -> None:
+        self._settings = settings
+        self._told = ""
+        self._turns = 0
+
+    def heard(self, event: EmotionHeard) -> list[Action]:
+        """A stretch of speech sounds like that. A doubtful one changes nothing; a calm one lets the next angry one be told."""
+        if event.p < self._settings.emotion_sure or event.label == self._told:
+            return []
+        self._told = event.label
+        return [] if event.label in self._settings.emotion_unmarked else [Notice("emotion", event.label, event.p)]
+
+    def turn_taken(self, asked: Asked) -> list[Action]:
+        """He said something that is to be answered."""
+        number, self._turns = self._turns, self._turns + 1
+        return [Appraise(number, asked.text, asked.language)] if self._settings.appraise and not asked.is_keys else []
