@@ -4,12 +4,14 @@ import typer
 
 from training.common.cli import data
 from training.ctc.cli import align, compare, ctc, tune
+from training.turn.cli import turn, turn_table
+from training.vad.cli import vad, vad_table
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
 from training.whisper.cli_medical import medical
 
 app = typer.Typer(
-    help="Make the models that the server loads: speech recognition from scratch and fine-tuned.", no_args_is_help=True
+    help="Make the models that the server loads: speech recognition, voice activity, ends of turns.", no_args_is_help=True
 )
 
 
@@ -32,6 +34,10 @@ for command in (
     convert_whisper,
     export_whisper,
     transcribe,
+    vad,
+    vad_table,
+    turn,
+    turn_table,
 ):
     app.command()(command)
 
