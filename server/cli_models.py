@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.adapters.stt import kinds
+from pipelines.adapters import kinds
 from pipelines.errors import ModelError
 from pipelines.models import added, exported
 from pipelines.models.store import Status, Store
@@ -157,7 +157,7 @@ def verify(names: Names = None, config: ConfigFile = None) -> None:
 
 def _verify(store: Store, name: str, progress: ModelProgress) -> None:
     folder, card = store.verify(name, progress), store.registry[name]
-    if name in store.registry.added and card.port == "stt":
+    if name in store.registry.added:
         kinds.load_added(card, folder, threads=1)
 
 

@@ -144,24 +144,21 @@ class SttSettings(Section):
 
 
 class VadSettings(Section):
-    kind: Literal["silero"] = "silero"
+    """`model`: what tells speech from all else."""
+
     model: str = "silero-vad"
 
 
 class DenoiseSettings(Section):
-    kind: Literal["none", "dtln"] = "none"
+    """`model`: what takes the noise out of what voice activity is told by; "none": nothing."""
 
-    @property
-    def model(self) -> str:
-        """Name in the model store, "" for none."""
-        return "" if self.kind == "none" else self.kind
+    model: str = "none"
 
 
 class TurnModelSettings(Section):
-    """What tells by its sound whether a turn is over; "none": the words alone decide."""
+    """`model`: what tells by its sound whether a turn is over; "none": the words alone decide."""
 
-    kind: Literal["none", "smart-turn"] = "none"
-    model: str = "smart-turn-v3"
+    model: str = "none"
 
 
 class LlmSettings(Section):
@@ -269,14 +266,15 @@ class Config(Section):
         talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
         wanted: list[tuple[str, Port, str, str]] = []
         if talking or any(agent.analyze for agent in self.agents):
-            wanted.append(("models.vad.model", "vad", models.vad.kind, models.vad.model))
+            wanted.append(("models.vad.model", "vad", "", models.vad.model))
         if talking:
             wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
             if models.stt.fallback is not None:
                 wanted.append(("models.stt.fallback", "stt", "", models.stt.fallback))
-            wanted.append(("models.denoise.kind", "denoise", models.denoise.kind, models.denoise.model))
-            if models.turn.kind != "none":
-                wanted.append(("models.turn.model", "turn", models.turn.kind, models.turn.model))
+            if models.denoise.model != "none":
+                wanted.append(("models.denoise.model", "denoise", "", models.denoise.model))
+            if models.turn.model != "none":
+                wanted.append(("models.turn.model", "turn", "", models.turn.model))
             for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):
                 if llm is not None and llm.kind == "embedded":
                     wanted.append((f"models.{key}.model", "llm", "gguf", llm.model))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipelines.adapters.stt.kinds import KINDS
+from pipelines.adapters.kinds import known
 from pipelines.errors import ModelError
 from server.agent_config import plain_number
 
@@ -54,7 +54,7 @@ def _model_clashes(config: "Config") -> Iterator[str]:
         if card.port != port:
             others = ", ".join(other.name for other in registry if other.port == port)
             yield f"{key}: {name} is a model for {card.port}, not for {port}. Take one of {others}."
-        elif port == "stt" and card.kind not in KINDS:
-            yield f"{key}: nothing here runs {name}, of kind {card.kind}. Known kinds: {', '.join(KINDS)}."
+        elif known(port) and card.kind not in known(port):
+            yield f"{key}: nothing here runs {name}, of kind {card.kind}. Known kinds: {', '.join(known(port))}."
         elif kind and card.kind != kind:
             yield f'{key}: {name} is run by kind = "{card.kind}", not "{kind}". Change the one or the other.'

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.adapters.stt.kinds import INSTALL, NEEDS
+from pipelines.adapters.kinds import INSTALL, NEEDS
 from pipelines.errors import ConfigError, ModelError
 from pipelines.models.store import Progress, Store, silent
 from server.config import Config, load

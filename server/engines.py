@@ -4,8 +4,9 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from pipelines.adapters.stt import kinds
+from pipelines.adapters import kinds
 from pipelines.frames import TELEPHONE
 from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, TurnDetector, VoiceActivity
 from pipelines.models.store import Store
@@ -59,7 +60,7 @@ class Engines:
             await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
         )
         self.transcribe = TranscribeWorker(stt, second, timeout_s=models.stt.timeout_s, observe=observe)
-        if models.turn.kind != "none":
+        if models.turn.model != "none":
             progress(models.turn.model)
         turn = await asyncio.to_thread(load_turn_detector, store, config)
         if turn is not None:
@@ -128,33 +129,29 @@ def cache_dir() -> Path:
 
 
 def load_vad(store: Store, config: Config) -> VoiceActivity:
-    from pipelines.adapters.vad.silero import SileroVad
-
-    return SileroVad(store.path(config.models.vad.model))
+    return load_model(store, config.models.vad.model)
 
 
 def load_denoiser(store: Store, config: Config) -> Denoiser | None:
-    if config.models.denoise.kind == "none":
-        return None
-    from pipelines.adapters.denoise.dtln import Dtln
-
-    return Dtln(store.path(config.models.denoise.model))
+    name = config.models.denoise.model
+    return None if name == "none" else load_model(store, name)
 
 
 def load_turn_detector(store: Store, config: Config) -> TurnDetector | None:
-    if config.models.turn.kind == "none":
-        return None
-    from pipelines.adapters.turn.smart_turn import SmartTurn
-
-    return SmartTurn(store.path(config.models.turn.model))
+    name = config.models.turn.model
+    return None if name == "none" else load_model(store, name)
 
 
 def load_stt(store: Store, settings: SttSettings, name: str) -> SpeechToText:
-    """The recogniser called `name`, run by the adapter of its card's kind; one that was added must pass its self-test."""
+    return load_model(store, name, threads=settings.threads, beam=settings.beam)
+
+
+def load_model(store: Store, name: str, *, threads: int = 1, beam: int = 5) -> Any:
+    """The model called `name`, run by the adapter of its card's kind; one that was added must pass its self-test."""
     card, folder = store.registry[name], store.path(name)
     if name in store.registry.added:
-        return kinds.load_added(card, folder, threads=settings.threads, beam=settings.beam)
-    return kinds.load(card.kind, folder, threads=settings.threads, beam=settings.beam)
+        return kinds.load_added(card, folder, threads=threads, beam=beam)
+    return kinds.load(card.port, card.kind, folder, threads=threads, beam=beam)
 
 
 def load_voice(store: Store, settings: VoiceSettings, language: str) -> TextToSpeech:

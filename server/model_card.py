@@ -32,7 +32,14 @@ def render(card: ModelCard, folder: Path, console: Console, *, trained: bool, re
     facts += [("from", "your own training"), ("size", _megabytes(card)), ("languages", ", ".join(own.languages))]
     facts += [("began from", own.base), ("made", own.made), ("command", own.command), ("seed", str(own.seed))]
     facts += [("code", _code(own)), ("packages", ", ".join(f"{name} {is_}" for name, is_ in own.packages.items()))]
-    facts += [("self-test", f"{test.audio.size / SAMPLE_RATE:.1f} s, {test.language}: {test.text!r}")]
+    clip = f"{test.audio.size / SAMPLE_RATE:.1f} s, " if test.audio is not None else ""
+    numbers = f"{test.output.size} numbers" if isinstance(test, self_test.VectorTest) else ""
+    facts += [
+        (
+            "self-test",
+            f"{clip}{test.language}: {', '.join(filter(None, (repr(test.text)[:80] if test.text else '', numbers)))}",
+        )
+    ]
     parts = [_grid(facts), *_data(own.data)]
     if own.figures:
         parts += [_grid([("figures", ""), *_flat(own.figures)])]

@@ -42,7 +42,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         echo=agent.kind == "echo",
         analyze=agent.analyze or agent.kind != "echo",
         speculate=turns.speculate,
-        judge_turns=models.turn.kind != "none",
+        judge_turns=models.turn.model != "none",
         speech_on=turns.vad_start,
         speech_off=turns.vad_stop,
         min_speech_us=turns.min_speech_ms * MS,

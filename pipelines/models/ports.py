@@ -67,6 +67,37 @@ class TurnDetector(Protocol):
         ...
 
 
+class SpeakerEncoder(Protocol):
+    """A voice as a point: two clips of one speaker lie close together, whatever he says."""
+
+    size: int
+    """Numbers of an embedding."""
+
+    def embed(self, audio: Audio) -> NDArray[np.float32]:
+        """(size,), of length 1: the cosine of two voices is their product. `audio`: a second of speech or more."""
+        ...
+
+
+class TargetExtractor(Protocol):
+    def extract(self, audio: Audio, voice: NDArray[np.float32]) -> Audio:
+        """What the speaker with the embedding `voice` says in `audio`, as long as it is. For recordings, not for calls."""
+        ...
+
+
+class EmotionRecognizer(Protocol):
+    labels: tuple[str, ...]
+
+    def recognize(self, audio: Audio) -> dict[str, float]:
+        """Probabilities of all `labels`, which sum to 1. `audio`: one utterance."""
+        ...
+
+
+class SentimentAnalyzer(Protocol):
+    def analyze(self, text: str, language: str) -> dict[str, float]:
+        """Probabilities of "negative", "neutral" and "positive", which sum to 1."""
+        ...
+
+
 class TextToSpeech(Protocol):
     sample_rate: int
     """Hz of what `synthesize` yields."""

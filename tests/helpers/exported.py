@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.adapters.stt import kinds
+from pipelines.adapters import kinds
 from pipelines.models.self_test import SelfTest, record
 from tests.helpers.hearing import CLIPS, utterance
 from training.common.export import Data, Provenance, export, provenance
@@ -28,6 +28,7 @@ def toy(folder: Path, name: str = "mine", content: bytes = b"weights", **changed
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_bytes(content)
     given = {
+        "port": "stt",
         "kind": "ctc",
         "licence": "CC-BY-4.0",
         "note": 'digits, "noisy"',
@@ -73,11 +74,12 @@ def tiny(folder: Path, kind: str, name: str = "tiny", **changed) -> Path:
     {"ctc": tiny_ctc, "wav2vec2": tiny_wav2vec2}[kind](net)
     given = {
         "name": name,
+        "port": "stt",
         "kind": kind,
         "licence": "CC0-1.0",
         "note": "random weights",
         "weights": {path.name: path for path in net.iterdir()},
         "provenance": where_from(),
-        "self_test": record(kinds.load(kind, net, threads=1), utterance(CLIPS / "digit_7.flac"), "en"),
+        "self_test": record(kinds.load("stt", kind, net, threads=1), utterance(CLIPS / "digit_7.flac"), "en"),
     }
     return export(folder / name, **(given | changed))

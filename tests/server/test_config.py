@@ -279,8 +279,8 @@ def test_an_echo_line_has_settings_in_languages_that_no_voice_speaks(write):
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ('[models.denoise]\nkind = "rnnoise"', "models.denoise.kind"),
-        ('[models.vad]\nkind = "other"', "models.vad.kind"),
+        ('[models.denoise]\nmodel = "rnnoise"', "models.denoise.model"),
+        ('[models.vad]\nmodel = "other"', "models.vad.model"),
         ('[models.stt]\nkind = "other"', "models.stt.kind"),
         ('[models.tts.en]\nkind = "other"', "models.tts.en.kind"),
         ('[jambonz]\napi_uri = "https://example.org"', "jambonz.api_uri"),
@@ -304,8 +304,8 @@ def test_an_echo_line_needs_no_models(write):
 
 
 def test_ends_of_turns_can_be_judged_by_their_sound(write):
-    assert "smart-turn-v3" in load(write('[models.turn]\nkind = "smart-turn"')).model_names()
-    (problem,) = problems(write('[models.turn]\nkind = "smart-turn"\nmodel = "silero-vad"'))
+    assert "smart-turn-v3" in load(write('[models.turn]\nmodel = "smart-turn-v3"')).model_names()
+    (problem,) = problems(write('[models.turn]\nmodel = "silero-vad"'))
     assert problem.startswith(
         "models.turn.model: silero-vad is a model for vad, not for turn. Take one of smart-turn-v3"
     )

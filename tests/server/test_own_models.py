@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.adapters.stt import kinds
+from pipelines.adapters import kinds
 from pipelines.errors import ConfigError, ModelError
 from pipelines.events import TranscriptReady
 from pipelines.models import exported, self_test
@@ -134,7 +134,7 @@ def test_a_recorded_call_is_replayed_with_it_and_hears_what_it_hears_offline(her
             return heard
 
     dump = replay(caller(12.0), ModelAnswers(Loudness(), Overheard(), Scripted(), ("en",), speak=tone))
-    offline = kinds.load(kind, here / "tiny", threads=1)
+    offline = kinds.load("stt", kind, here / "tiny", threads=1)
     assert finals
     for audio, text in finals:
         assert offline.transcribe(audio, languages=["en"], final=True).text == text
@@ -149,12 +149,13 @@ def test_a_whisper_of_ones_own_is_served(here):
     folder = export(
         here / "ours",
         name="ours",
+        port="stt",
         kind="faster-whisper",
         licence="MIT",
         note="",
         weights={name: whisper / name for name in files},
         provenance=where_from(("en", "fr")),
-        self_test=self_test.record(kinds.load("faster-whisper", whisper, threads=2), audio, "en"),
+        self_test=self_test.record(kinds.load("stt", "faster-whisper", whisper, threads=2), audio, "en"),
     )
     assert run("add", folder).exit_code == 0
     config = serving(here, 'model = "ours"\nbeam = 1')

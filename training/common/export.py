@@ -1,6 +1,6 @@
 """A trained model becomes a folder that the server verifies and loads (its form: `pipelines/models/exported.py`).
 
-    export(out, name="digits-gru", kind="ctc", licence="CC-BY-4.0", note="digits, English",
+    export(out, name="digits-gru", port="stt", kind="ctc", licence="CC-BY-4.0", note="digits, English",
            weights={"model.safetensors": ..., "config.json": ...}, provenance=provenance(...),
            self_test=SelfTest(audio=clip, language="en", text="four two", log_probs=...))
 
@@ -21,15 +21,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipelines.adapters.stt import kinds
+from pipelines.adapters import kinds
 from pipelines.errors import ModelError
 from pipelines.models import exported
 from pipelines.models import self_test as tests
-from pipelines.models.card import ModelCard
+from pipelines.models.card import ModelCard, Port
 from pipelines.models.exported import CARD, MANIFEST, CardFile, Data, Provenance
-from pipelines.models.self_test import SelfTest
+from pipelines.models.self_test import SelfTest, VectorTest
 
-__all__ = ["Data", "Provenance", "SelfTest", "export", "provenance", "require_free"]
+__all__ = ["Data", "Provenance", "SelfTest", "VectorTest", "export", "provenance", "require_free"]
 
 _PACKAGES = ("allo", "torch", "transformers", "peft", "ctranslate2", "faster-whisper", "numpy")
 
@@ -73,12 +73,13 @@ def export(
     folder: Path,
     *,
     name: str,
+    port: Port,
     kind: str,
     licence: str,
     note: str,
     weights: Mapping[str, Path],
     provenance: Provenance,
-    self_test: SelfTest,
+    self_test: SelfTest | VectorTest,
     replace: bool = False,
     prove: bool = True,
 ) -> Path:
@@ -91,7 +92,7 @@ def export(
     if taken := set(weights) & {MANIFEST, CARD, tests.FILE}:
         raise ModelError(f"{', '.join(sorted(taken))} is the export's own file. Call the weights something else.")
     require_free(folder, replace)
-    card = CardFile(name=name, port="stt", kind=kind, licence=licence, note=note, provenance=provenance)
+    card = CardFile(name=name, port=port, kind=kind, licence=licence, note=note, provenance=provenance)
     try:
         with _beside(folder, replace) as made:
             for file, source in weights.items():
@@ -118,9 +119,9 @@ def _model_card(card: CardFile, folder: Path, files: Sequence[str]) -> ModelCard
         raise ModelError(f"{error}. Take letters, digits and . _ + - alone.") from error
 
 
-def _prove(card: CardFile, folder: Path, self_test: SelfTest) -> None:
-    model = kinds.load(card.kind, folder, threads=os.cpu_count() or 1)
-    if wrong := tests.differs(model, self_test):
+def _prove(card: CardFile, folder: Path, self_test: SelfTest | VectorTest) -> None:
+    model = kinds.load(card.port, card.kind, folder, threads=os.cpu_count() or 1)
+    if wrong := tests.differs(card.port, model, self_test):
         raise ModelError(
             f"{card.name} as the server loads it is not the model that was trained: {wrong}. Nothing was exported."
         )

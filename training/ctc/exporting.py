@@ -41,6 +41,7 @@ def export_net(
         return export(
             folder,
             name=folder.name,
+            port="stt",
             kind="ctc",
             licence=recipe.licence,
             note=recipe.note or f"{recipe.net.net} on {recipe.net.input}, trained from scratch",

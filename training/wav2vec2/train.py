@@ -116,6 +116,7 @@ def _export(
     return export(
         out / recipe.name,
         name=recipe.name,
+        port="stt",
         kind="wav2vec2",
         licence=recipe.licence,
         note=recipe.note,

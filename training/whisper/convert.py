@@ -138,6 +138,7 @@ def export(
         return exports.export(
             folder,
             name=name,
+            port="stt",
             kind="faster-whisper",
             licence=licence,
             note=note,

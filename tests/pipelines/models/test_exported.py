@@ -2,13 +2,14 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
 from pipelines.errors import ModelError
 from pipelines.models import exported, self_test
 from pipelines.models.ports import Transcript
-from pipelines.models.self_test import SelfTest, differs, record
+from pipelines.models.self_test import SelfTest, VectorTest, differs, record, save
 from tests.helpers.exported import toy, where_from
 
 AUDIO = np.linspace(-1, 1, 1_600, dtype=np.float32)
@@ -132,7 +133,7 @@ SCORES = [[-0.1, -2.5], [-np.inf, 0.0]]
 )
 def test_another_model_fails_the_self_test(tmp_path, text, scores, wrong):
     self_test.save(record(Recogniser("four two five", SCORES), AUDIO, "en"), tmp_path / "self_test.npz")
-    found = differs(Recogniser(text, scores), self_test.load(tmp_path / "self_test.npz"))
+    found = differs("stt", Recogniser(text, scores), self_test.load(tmp_path / "self_test.npz"))
     assert wrong in found
     assert bool(found) == bool(wrong)
 
@@ -162,3 +163,91 @@ def test_a_self_test_cannot_hold_objects(tmp_path):
     np.savez(path, audio=np.array([print], object), text="a", language="en", tolerance=1.0)
     with pytest.raises(ModelError, match="no self-test"):
         self_test.load(path)
+
+
+CLIP = np.linspace(-0.5, 0.5, 16_000, dtype=np.float32)
+
+
+class Halver:
+    """A denoiser that halves."""
+
+    def initial_state(self):
+        return None
+
+    def denoise(self, audio, state):
+        return audio / 2, state
+
+
+class Encoder:
+    size = 2
+
+    def embed(self, audio):
+        return np.array([0.6, 0.8], np.float32)
+
+
+class Judge:
+    def p_end(self, audio):
+        return 0.25
+
+
+class Feeler:
+    labels = ("angry", "calm")
+
+    def recognize(self, audio):
+        return {"calm": 0.9, "angry": 0.1}
+
+
+class Reader:
+    def analyze(self, text, language):
+        return {"positive": 0.7, "neutral": 0.2, "negative": 0.1} if language == "en" else {}
+
+
+class Meter:
+    """The loudest sample of a window; its state counts windows."""
+
+    window = 512
+
+    def initial_state(self):
+        return np.zeros(1, np.float32)
+
+    def analyze(self, windows, states):
+        return [float(np.abs(w).max() + s[0]) for w, s in zip(windows, states, strict=True)], [s + 1 for s in states]
+
+
+@pytest.mark.parametrize(
+    ("port", "model", "test"),
+    [
+        ("denoise", Halver(), {"audio": CLIP, "output": CLIP / 2}),
+        ("speaker", Encoder(), {"audio": CLIP, "output": np.array([0.6, 0.8], np.float32)}),
+        ("turn", Judge(), {"audio": CLIP, "output": np.array([0.25], np.float32)}),
+        ("emotion", Feeler(), {"audio": CLIP, "output": np.array([0.1, 0.9], np.float32)}),
+        ("sentiment", Reader(), {"text": "Fine.", "output": np.array([0.1, 0.2, 0.7], np.float32)}),
+        ("vad", Meter(), {"audio": CLIP[:1_100], "output": np.array([0.5, 1 + np.abs(CLIP[512])], np.float32)}),
+    ],
+)
+def test_models_of_every_port_are_recognised_by_their_numbers(tmp_path, port, model, test):
+    save(VectorTest(**test), tmp_path / "self_test.npz")
+    kept = self_test.load(tmp_path / "self_test.npz")
+    assert differs(port, model, kept) == ""
+    np.testing.assert_array_equal(kept.output, test["output"])
+    other = msgspec.structs.replace(kept, output=kept.output + np.float32(0.02))
+    assert "differs by 0.02" in differs(port, model, other)
+    shorter = msgspec.structs.replace(kept, output=np.append(kept.output, np.float32(0)))
+    assert "shape" in differs(port, model, shorter)
+    assert "not one of a model for stt" in differs("stt", model, kept)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"output": np.zeros(1, np.float32)},  # neither a clip nor a text
+        {"output": np.zeros(1, np.float32), "audio": CLIP, "text": "both"},
+        {"output": np.zeros(0, np.float32), "audio": CLIP},
+        {"output": np.array([np.nan], np.float32), "audio": CLIP},
+        {"output": np.zeros(1, np.float32), "audio": CLIP.astype(np.float64)},
+        {"output": np.zeros(1, np.float32), "audio": CLIP, "tolerance": 0.0},
+    ],
+)
+def test_numbers_that_prove_nothing_are_refused(wrong):
+    with pytest.raises(ModelError):
+        VectorTest(**wrong)

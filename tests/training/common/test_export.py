@@ -21,11 +21,12 @@ def left(folder) -> set[str]:
 
 
 def test_the_store_s_whisper_becomes_a_model_of_ones_own(tmp_path):
-    from pipelines.adapters.stt import kinds
+    from pipelines.adapters import kinds
 
     files = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
     whisper = weights("whisper-base", *files)
     made = {
+        "port": "stt",
         "kind": "faster-whisper",
         "licence": "MIT",
         "note": "Whisper base as it is",
@@ -33,7 +34,7 @@ def test_the_store_s_whisper_becomes_a_model_of_ones_own(tmp_path):
         "provenance": where_from(("en", "fr")),
     }
     heard = self_test.record(
-        kinds.load("faster-whisper", whisper, threads=2), utterance(CLIPS / "en_prompt.flac"), "en"
+        kinds.load("stt", "faster-whisper", whisper, threads=2), utterance(CLIPS / "en_prompt.flac"), "en"
     )
     assert "logged" in heard.text
     folder = export(tmp_path / "out", name="mine", self_test=heard, **made)
@@ -80,7 +81,7 @@ def test_a_folder_that_is_no_export_is_never_replaced(tmp_path):
     [
         (
             {"kind": "gguf", "prove": True},
-            r"no recogniser here runs models of kind 'gguf'\. Known: faster-whisper, ctc",
+            r"nothing here runs models for stt of kind 'gguf'\. Known: faster-whisper, ctc",
         ),
         ({"name": "../mine"}, "plain folder name"),
         ({"weights": {"card.json": None}}, r"card\.json is the export's own file"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.adapters.stt import kinds
+from pipelines.adapters import kinds
 from pipelines.audio.features import Kind
 from pipelines.nets.ctc import pad
 from pipelines.nets.settings import Net
@@ -28,7 +28,7 @@ def test_it_learns_is_exported_and_serves_the_same(data, recipe, tmp_path, input
     assert last < first
     parts = {"train": prepared.train, "test": prepared.test}
     folder = export_net(done.net, small, parts, done.figures(), tmp_path / "small")
-    served = kinds.load("ctc", folder, threads=1)
+    served = kinds.load("stt", "ctc", folder, threads=1)
     for utterance in prepared.test[:3]:
         with torch.inference_mode():
             mine = done.net(*pad([done.net.settings.features(utterance.audio)]))[0][0].numpy()

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipelines.adapters.stt import kinds
+from pipelines.adapters import kinds
 from pipelines.nets.alphabet import Alphabet
 from pipelines.nets.decoding import Beam, greedy
 from training.ctc.train import run
@@ -62,7 +62,7 @@ def test_the_exported_model_searches_its_finals(data, recipe, tmp_path):
     )
     assert (folder / "words.arpa").exists()
     assert "with its words known" in said[-2]
-    served = kinds.load("ctc", folder, threads=1)
+    served = kinds.load("stt", "ctc", folder, threads=1)
     audio = np.random.default_rng(0).standard_normal(8_000).astype(np.float32) * 0.1
     heard = served.transcribe(audio, languages=["en"], final=True).text
     assert set(heard.split()) <= {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}

@@ -63,6 +63,7 @@ def test_it_answers_in_a_language_it_was_trained_on(checkpoint, tmp_path):
     folder = export(
         tmp_path / "tiny",
         name="tiny",
+        port="stt",
         kind="wav2vec2",
         licence="CC0-1.0",
         note="",
