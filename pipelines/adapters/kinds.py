@@ -33,10 +33,22 @@ def _silero(folder: Path, threads: int, beam: int) -> Any:
     return SileroVad(folder)
 
 
+def _gru(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.vad.gru import GruVad
+
+    return GruVad(folder)
+
+
 def _dtln(folder: Path, threads: int, beam: int) -> Any:
     from pipelines.adapters.denoise.dtln import Dtln
 
     return Dtln(folder)
+
+
+def _tune(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.turn.tune import TuneTurn
+
+    return TuneTurn(folder)
 
 
 def _smart_turn(folder: Path, threads: int, beam: int) -> Any:
@@ -47,9 +59,9 @@ def _smart_turn(folder: Path, threads: int, beam: int) -> Any:
 
 _LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
     "stt": {"faster-whisper": _faster_whisper, "ctc": _ctc, "wav2vec2": _wav2vec2},
-    "vad": {"silero": _silero},
+    "vad": {"silero": _silero, "gru": _gru},
     "denoise": {"dtln": _dtln},
-    "turn": {"smart-turn": _smart_turn},
+    "turn": {"smart-turn": _smart_turn, "tune": _tune},
 }
 
 NEEDS: dict[str, tuple[str, ...]] = {"ctc": ("torch", "safetensors"), "wav2vec2": ("torch", "transformers")}

@@ -26,9 +26,7 @@ def curve(positive: Scores, negative: Scores) -> tuple[Scores, Scores]:
     return tuple(1 - np.searchsorted(np.sort(part), thresholds, "left") / part.size for part in (negative, positive))
 
 
-def area_interval(
-    groups: Sequence[tuple[Scores, Scores]], *, draws: int = 1_000, seed: int = 0
-) -> tuple[float, float]:
+def area_interval(groups: Sequence[tuple[Scores, Scores]], *, draws: int = 1_000, seed: int = 0) -> tuple[float, float]:
     """The bounds that hold the area in 95 of 100 draws of as many groups. A group is what belongs together (the windows of a
     recording, the pauses of a speaker): (positive scores, negative scores). Scores are sorted into 512 bins by rank."""
     return _bounds(_areas(groups, draws, seed))
@@ -47,7 +45,13 @@ def _areas(groups: Sequence[tuple[Scores, Scores]], draws: int, seed: int) -> Sc
     """Area of each draw of groups."""
     everything = np.concatenate([np.concatenate(group) for group in groups])
     edges = np.unique(np.quantile(everything, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    counted = np.array([[np.bincount(np.searchsorted(edges, part, "right"), minlength=edges.size + 1) for part in group] for group in groups], float)
+    counted = np.array(
+        [
+            [np.bincount(np.searchsorted(edges, part, "right"), minlength=edges.size + 1) for part in group]
+            for group in groups
+        ],
+        float,
+    )
     drawn = np.random.default_rng(seed).integers(0, len(groups), (draws, len(groups)))
     areas = []
     for chosen in drawn:

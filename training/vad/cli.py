@@ -8,7 +8,9 @@ import typer
 from training.ctc.cli import Data, Fresh, Out, Overrides, Quiet, Recipe
 
 
-def vad(recipe: Recipe, data: Data, out: Out, overrides: Overrides = None, fresh: Fresh = False, quiet: Quiet = False) -> None:
+def vad(
+    recipe: Recipe, data: Data, out: Out, overrides: Overrides = None, fresh: Fresh = False, quiet: Quiet = False
+) -> None:
     """Train a voice activity net on mixtures whose speech is known, and export it for the server."""
     from pipelines.adapters.vad.silero import SileroVad
     from pipelines.models.store import Store

@@ -72,7 +72,11 @@ def prepare(settings: DataSettings, data: Path, teacher: VoiceActivity | None, s
     names = {noise.name for noise in noises}
     if unknown := sorted(set(settings.test_noises) - names):
         raise DataError(f"data.test_noises: no file is called {', '.join(unknown)}. Files: {', '.join(sorted(names))}.")
-    rooms = [audio.load(c.audio) for c in manifests.read_all([data / m for m in settings.rooms], _LIMITS)] if settings.rooms else []
+    rooms = (
+        [audio.load(c.audio) for c in manifests.read_all([data / m for m in settings.rooms], _LIMITS)]
+        if settings.rooms
+        else []
+    )
     return Prepared(
         **spoken,
         noises=[n for n in noises if n.name not in settings.test_noises],
@@ -82,7 +86,7 @@ def prepare(settings: DataSettings, data: Path, teacher: VoiceActivity | None, s
 
 
 def divided(settings: DataSettings, data: Path) -> dict[str, list[Clip]]:
-    """"train", "validation" and "test", with no speaker in two of them."""
+    """ "train", "validation" and "test", with no speaker in two of them."""
     clips = manifests.read_all([data / name for name in settings.speech], _LIMITS)
     only = manifests.read_all([data / name for name in settings.test_speech], _LIMITS) if settings.test_speech else []
     tested = {clip.speaker for clip in only} | set(settings.test_speakers)
@@ -110,7 +114,12 @@ class Mixer:
     """Mixture number i of a seed is always the same."""
 
     def __init__(
-        self, spoken: Sequence[Spoken], noises: Sequence[Noise], rooms: Sequence[Audio], settings: MixSettings, seed: int
+        self,
+        spoken: Sequence[Spoken],
+        noises: Sequence[Noise],
+        rooms: Sequence[Audio],
+        settings: MixSettings,
+        seed: int,
     ) -> None:
         self._spoken, self._noises, self._rooms = list(spoken), list(noises), list(rooms)
         self._settings, self._seed = settings, seed

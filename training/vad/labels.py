@@ -6,6 +6,7 @@ speech is 1, quiet is 0, and what only one of them takes for speech, or what is 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def _fill(label: NDArray[np.int8], around: int, inside: int, longest: int) -> No
     """Runs without `around` that are at most `longest` frames and lie between two frames of it become it. `inside`: what
     counts as the run beside UNSURE."""
     marks = np.flatnonzero(label == around)
-    for a, b in zip(marks, marks[1:], strict=False):
+    for a, b in pairwise(marks):
         if 1 < b - a <= longest + 1 and (label[a + 1 : b] != around).all():
             if around == 0 and (label[a + 1 : b] == inside).any():
                 label[a + 1 : b] = UNSURE

@@ -31,7 +31,9 @@ def music(rng: np.random.Generator, samples: int) -> Audio:
         if rng.random() < 0.8:
             length = int(beat * rng.choice((0.5, 1, 1, 2)))
             step = int(rng.integers(0, 2 * len(scale)))
-            _add(out, at, _note(rng, _pitch(scale, step, 2 * root), length, overtones, decay, rng.uniform(0, 0.012)), 1.0)
+            _add(
+                out, at, _note(rng, _pitch(scale, step, 2 * root), length, overtones, decay, rng.uniform(0, 0.012)), 1.0
+            )
         if rng.random() < 0.5:
             hit = rng.standard_normal(beat // 2).astype(np.float32) * np.exp(-np.arange(beat // 2) / (0.03 * RATE))
             _add(out, at, hit.astype(np.float32), rng.uniform(0.1, 0.8))
@@ -95,7 +97,16 @@ def breath(rng: np.random.Generator, samples: int) -> Audio:
     return out
 
 
-SOUNDS: tuple[Callable[[np.random.Generator, int], Audio], ...] = (music, music, music, tones, wind, wind, knocks, breath)
+SOUNDS: tuple[Callable[[np.random.Generator, int], Audio], ...] = (
+    music,
+    music,
+    music,
+    tones,
+    wind,
+    wind,
+    knocks,
+    breath,
+)
 
 
 def sound(rng: np.random.Generator, samples: int) -> Audio:

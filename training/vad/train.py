@@ -17,7 +17,7 @@ from pipelines.nets.voicing import VoicingNet
 from training.common.loop import Outcome, train
 from training.common.ranking import area
 from training.vad.data import Mixer, Prepared, prepare
-from training.vad.exporting import write_onnx
+from training.vad.exporting import export_net
 from training.vad.labels import UNSURE, of_windows
 from training.vad.recipe import VadRecipe
 
@@ -78,7 +78,9 @@ def loss_of(net: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits[sure], labels[sure].float())
 
 
-def fit(recipe: VadRecipe, prepared: Prepared, out: Path, *, fresh: bool = False, quiet: bool = False, say: Say = print) -> tuple[VoicingNet, Outcome]:
+def fit(
+    recipe: VadRecipe, prepared: Prepared, out: Path, *, fresh: bool = False, quiet: bool = False, say: Say = print
+) -> tuple[VoicingNet, Outcome]:
     """Train the recipe's net; it is left with the weights that were best on the validation's speakers."""
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.loop.seed)
@@ -87,7 +89,9 @@ def fit(recipe: VadRecipe, prepared: Prepared, out: Path, *, fresh: bool = False
     mixtures = Mixtures(mixer, 0, data.mixtures, data.seconds, settings.bands)
     aside = Mixer(prepared.validation, prepared.noises, prepared.rooms, recipe.mix, data.seed + 1)
     validation = Mixtures(aside, 0, max(8, data.mixtures // 15), data.seconds, settings.bands)
-    say(f"mixtures: {len(mixtures.labels)} to train on, {len(validation.labels)} to choose by; speech in {100 * (mixtures.labels == 1).mean():.0f} % of the windows")
+    say(
+        f"mixtures: {len(mixtures.labels)} to train on, {len(validation.labels)} to choose by; speech in {100 * (mixtures.labels == 1).mean():.0f} % of the windows"
+    )
     net = VoicingNet(settings)
     net.mean, net.deviation = mixtures.moments()
 
@@ -95,7 +99,9 @@ def fit(recipe: VadRecipe, prepared: Prepared, out: Path, *, fresh: bool = False
         features, labels = torch.from_numpy(validation.features.astype(np.float32)), validation.labels
         logits, _ = model.logits(features, model.initial(len(features)))
         sure = labels != UNSURE
-        loss = functional.binary_cross_entropy_with_logits(logits[torch.from_numpy(sure)], torch.from_numpy(labels[sure]).float())
+        loss = functional.binary_cross_entropy_with_logits(
+            logits[torch.from_numpy(sure)], torch.from_numpy(labels[sure]).float()
+        )
         return {"loss": float(loss), "auc": area(logits.numpy()[labels == 1], logits.numpy()[labels == 0])}
 
     outcome = train(
@@ -111,7 +117,16 @@ def fit(recipe: VadRecipe, prepared: Prepared, out: Path, *, fresh: bool = False
     return net.cpu().eval(), outcome
 
 
-def run(recipe: VadRecipe, data: Path, out: Path, teacher: VoiceActivity | None, *, fresh: bool = False, quiet: bool = False, say: Say = print) -> Path:
+def run(
+    recipe: VadRecipe,
+    data: Path,
+    out: Path,
+    teacher: VoiceActivity | None,
+    *,
+    fresh: bool = False,
+    quiet: bool = False,
+    say: Say = print,
+) -> Path:
     """The whole way; returns the folder with the model, `out / recipe.name`. Raises DataError, RecipeError, ModelError."""
     prepared = prepare(recipe.data, data, teacher, say)
     net, outcome = fit(recipe, prepared, out / "run", fresh=fresh, quiet=quiet, say=say)
@@ -121,8 +136,6 @@ def run(recipe: VadRecipe, data: Path, out: Path, teacher: VoiceActivity | None,
         **{f"validation_{name}": value for name, value in dict(outcome.measures).get(outcome.best_step, {}).items()},
     }
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    folder = out / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
-    write_onnx(net, folder)
+    folder = export_net(net, recipe, prepared, figures, out / recipe.name)
     say(f"{figures}\nexported: {folder}")
     return folder
