@@ -29,15 +29,15 @@ def energy_db(audio: Audio) -> NDArray[np.float32]:
     return 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-10).astype(np.float32)
 
 
-def by_energy(audio: Audio) -> NDArray[np.int8]:
-    """1, 0 or UNSURE for each 10 ms."""
+def by_energy(audio: Audio, gap: int = _GAP) -> NDArray[np.int8]:
+    """1, 0 or UNSURE for each 10 ms. Quiet of up to `gap` of them inside speech is speech."""
     decibels = energy_db(audio)
     if not decibels.size:
         return np.zeros(0, np.int8)
     loud, floor = np.percentile(decibels, 95), np.percentile(decibels, 5)
     threshold = min(max(loud - 32, floor + 8), loud - 12)
     label = np.where(decibels >= threshold, 1, np.where(decibels >= threshold - 8, UNSURE, 0)).astype(np.int8)
-    _fill(label, 1, 0, _GAP)
+    _fill(label, 1, 0, gap)
     _fill(label, 0, 1, _BURST)
     return label
 
