@@ -104,8 +104,10 @@ class Batches(Sequence):
     def __init__(self, examples: Examples, settings: DataSettings, length: int, seed: int, epoch: int) -> None:
         self._examples, self._settings, self._length = examples, settings, length
         self._seed, self._epoch = seed, epoch
-        pauses = [place for kinds in examples.places.values() for place in kinds["pause"]]
-        self._gaps = np.array([silence for _, _, silence in pauses] or [40])
+        self._gaps = {
+            kind: np.array([place[2] for kinds in examples.places.values() for place in kinds[kind]] or [40])
+            for kind in ("pause", "dip")
+        }
         # A subset without pauses would say by its sound alone that it is an end.
         self._subsets = [name for name, kinds in examples.places.items() if kinds["pause"] and kinds["end"]]
         sizes = np.sqrt([len(examples.places[name]["pause"]) for name in self._subsets])
@@ -120,10 +122,11 @@ class Batches(Sequence):
         for number in range(self._settings.batch):
             kinds = self._examples.places[self._subsets[rng.choice(len(self._subsets), p=self._chances)]]
             is_end = number % 2 == 0
-            kind = "end" if is_end else "dip" if kinds["dip"] and rng.random() < self._settings.dips else "pause"
+            short = "dip" if kinds["dip"] and rng.random() < self._settings.dips else "pause"
+            kind = "end" if is_end else short
             which, end, silence = kinds[kind][rng.integers(len(kinds[kind]))]
-            if is_end:  # as long as a pause would be: silence must not tell
-                silence = int(rng.choice(self._gaps))
+            if is_end:  # as long as a silence of the others would be: its length must not tell
+                silence = int(rng.choice(self._gaps[short]))
             shown.append(self._examples.example(rng, (which, end, min(silence, 40)), self._settings, self._length))
             ends.append(float(is_end))
         return {"frames": torch.from_numpy(np.stack(shown)), "ends": torch.tensor(ends)}
