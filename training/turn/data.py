@@ -86,15 +86,20 @@ class Examples:
                 self.frames.append(tune.raw(line(heard, rng)).astype(np.float16))
 
     def example(
-        self, rng: np.random.Generator, place: tuple[int, int, int], settings: DataSettings, length: int
+        self,
+        rng: np.random.Generator,
+        place: tuple[int, int, int],
+        like: tuple[int, int, int],
+        settings: DataSettings,
+        length: int,
     ) -> NDArray:
-        """One silence as the net sees it, `length` frames."""
+        """One silence as the net sees it, `length` frames; no more of the turn and of the silence than there is of `like`."""
         which, end, silence = place
         # Frames end 15 ms after their first 10: the last one is that whose end lies in the silence drawn.
-        tail = min(int(100 * rng.uniform(*settings.tail_s)), max(silence - 2, 2))
-        shown = int(100 * rng.uniform(*settings.seen_s))
+        tail = min(int(100 * rng.uniform(*settings.tail_s)), max(min(silence, like[2]) - 2, 2))
+        shown = min(int(100 * rng.uniform(*settings.seen_s)), end, like[1])
         stop = end + tail - 2
-        return tune.seen(self.frames[which][max(0, stop - shown) : stop].astype(np.float32), length)
+        return tune.seen(self.frames[which][max(0, end - shown) : stop].astype(np.float32), length)
 
 
 class Batches(Sequence):
@@ -104,10 +109,6 @@ class Batches(Sequence):
     def __init__(self, examples: Examples, settings: DataSettings, length: int, seed: int, epoch: int) -> None:
         self._examples, self._settings, self._length = examples, settings, length
         self._seed, self._epoch = seed, epoch
-        self._gaps = {
-            kind: np.array([place[2] for kinds in examples.places.values() for place in kinds[kind]] or [40])
-            for kind in ("pause", "dip")
-        }
         # A subset without pauses would say by its sound alone that it is an end.
         self._subsets = [name for name, kinds in examples.places.items() if kinds["pause"] and kinds["end"]]
         sizes = np.sqrt([len(examples.places[name]["pause"]) for name in self._subsets])
@@ -123,10 +124,9 @@ class Batches(Sequence):
             kinds = self._examples.places[self._subsets[rng.choice(len(self._subsets), p=self._chances)]]
             is_end = number % 2 == 0
             short = "dip" if kinds["dip"] and rng.random() < self._settings.dips else "pause"
-            kind = "end" if is_end else short
-            which, end, silence = kinds[kind][rng.integers(len(kinds[kind]))]
-            if is_end:  # as long as a silence of the others would be: its length must not tell
-                silence = int(rng.choice(self._gaps[short]))
-            shown.append(self._examples.example(rng, (which, end, min(silence, 40)), self._settings, self._length))
+            other = kinds[short][rng.integers(len(kinds[short]))]
+            chosen = kinds["end"][rng.integers(len(kinds["end"]))] if is_end else other
+            # An end is shown with as much before and after it as a silence of the others: length must not tell.
+            shown.append(self._examples.example(rng, chosen, other, self._settings, self._length))
             ends.append(float(is_end))
         return {"frames": torch.from_numpy(np.stack(shown)), "ends": torch.tensor(ends)}

@@ -191,22 +191,24 @@ def _words(data: Path, detectors: Detectors) -> list[str]:
         clips = [audio.load(c.audio) for c in manifests.read_all([data / manifest], _ANY)]
         for level in (-45, -26):
             placed = [_placed(clip, level, number) for number, clip in enumerate(clips)]
-            found = {n: [_heard(p, vad.window, truth) for p, (_, truth) in zip(probabilities(vad, [h for h, _ in placed]), placed, strict=True)] for n, vad in detectors.items()}  # fmt: skip
-            missed = {n: [h is None for h in hits] for n, hits in found.items()}
-            late = {n: np.array([h for h in hits if h is not None]) for n, hits in found.items()}
-            shown = {
-                "not heard, %": lambda n: f"{100 * np.mean(missed[n]):.1f} ({_share(missed[n])})",  # noqa: B023
-                "start cut off, median ms (95th percentile)": lambda n: (
-                    f"{np.median(late[n][:, 0]):.0f} ({np.percentile(late[n][:, 0], 95):.0f})"
-                ),  # noqa: B023
-                "end seen late, median ms (95th percentile)": lambda n: (
-                    f"{np.median(late[n][:, 1]):.0f} ({np.percentile(late[n][:, 1], 95):.0f})"
-                ),  # noqa: B023
-            }
-            for title, cell in shown.items():
-                cells = [cell(n) if len(late[n]) or "not" in title else "-" for n in detectors]
+            columns = [_column(vad, placed) for vad in detectors.values()]
+            for title in columns[0]:
+                cells = [column[title] for column in columns]
                 rows.append(f"| {kind} | {level} dBFS | {len(clips)} | {title} | {' | '.join(cells)} |")
     return rows
+
+
+def _column(vad: VoiceActivity, placed: Sequence[tuple[Audio, tuple[int, int]]]) -> dict[str, str]:
+    """What one detector made of words on a line."""
+    heard = probabilities(vad, [line for line, _ in placed])
+    found = [_heard(p, vad.window, truth) for p, (_, truth) in zip(heard, placed, strict=True)]
+    missed, hits = [one is None for one in found], [one for one in found if one is not None]
+    column = {"not heard, %": f"{100 * np.mean(missed):.1f} ({_share(missed)})"}
+    for place, title in enumerate(("start cut off", "end seen late")):
+        ms = np.array([hit[place] for hit in hits])
+        middle = f"{np.median(ms):.0f} ({np.percentile(ms, 95):.0f})" if hits else "-"
+        column[f"{title}, median ms (95th percentile)"] = middle
+    return column
 
 
 def _placed(word: Audio, level: float, number: int) -> tuple[Audio, tuple[int, int]]:
