@@ -48,9 +48,15 @@ class Judged:
 
 
 def compare(
-    recipe: VadRecipe, data: Path, detectors: Detectors, *, music: Path | None = None, picture: Path | None = None
+    recipe: VadRecipe,
+    data: Path,
+    detectors: Detectors,
+    *,
+    music: Path | None = None,
+    picture: Path | None = None,
+    mixtures: int = _MIXTURES,
 ) -> str:
-    """The tables, in Markdown. `music`: a folder of more recordings without speech."""
+    """The tables, in Markdown. `music`: a folder of more recordings without speech; `mixtures`: of 10 s, for each condition."""
     parts = prepare(recipe.data, data, None, lambda _: None)
     backgrounds: dict[str, list[Noise]] = {"noise": parts.test_noises}
     backgrounds["music"] = [n for n in parts.test_noises if "music_on_hold" in str(_folder(recipe, data, n.name))]
@@ -60,9 +66,11 @@ def compare(
     sets: dict[str, list[Judged]] = {}
     for language in ("en", "fr"):
         spoken = [one for one in parts.test if one.clip.language == language]
+        if not spoken:
+            continue
         for name, mix, noises in _conditions(backgrounds):
             mixer = Mixer(spoken, noises, [], mix, seed=91)
-            mixed = [mixer(number, 10.0) for number in range(_MIXTURES)]
+            mixed = [mixer(number, 10.0) for number in range(mixtures)]
             sets[f"{language}, {name}"] = [Judged(telephony.plain(m.audio), _windows(m.speech)) for m in mixed]
     if (data / _MEETINGS).is_file():
         sets["en, meetings (people's segments)"] = list(_meetings(data / _MEETINGS))

@@ -16,7 +16,7 @@ from training.vad import sounds
 from training.vad.data import Mixer, divided, prepare
 from training.vad.labels import UNSURE, by_energy, labels, of_windows, probabilities
 from training.vad.recipe import MixSettings, VadRecipe
-from training.vad.table import utterances
+from training.vad.table import compare, utterances
 from training.vad.train import run
 
 RATE = 16_000
@@ -185,3 +185,18 @@ def test_a_missing_file_and_a_window_of_the_wrong_size_are_model_errors(exported
     vad = GruVad(exported)
     with pytest.raises(ModelError):
         vad.analyze([np.zeros(100, np.float32)], [vad.initial_state()])
+
+
+def test_the_table_tells_a_detector_that_hears_loudness_from_one_that_hears_nothing(data, recipe, tmp_path):
+    class Loudness(Deaf):
+        def analyze(self, windows, states):
+            return [float(np.clip(20 * np.sqrt(np.square(w).mean()), 0, 1)) for w in windows], list(states)
+
+    picture = tmp_path / "roc.png"
+    table = compare(recipe, data, {"deaf": Deaf(), "loudness": Loudness()}, picture=picture, mixtures=2)
+    [quiet] = [line for line in table.splitlines() if line.startswith("| en, quiet")]
+    assert "0.500 (0.500 to 0.500)" in quiet
+    assert float(quiet.split("|")[3].split()[0]) > 0.95
+    [noise] = [line for line in table.splitlines() if line.startswith("| noise | -26")]
+    assert "| 0.0 | 0.0 |" in noise
+    assert picture.stat().st_size > 1_000
