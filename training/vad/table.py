@@ -13,6 +13,7 @@ Four questions, each with a truth that no detector gave:
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,8 @@ def _conditions(backgrounds: Mapping[str, list[Noise]]) -> Iterator[tuple[str, M
     same = {"speechless": 0.0, "room": 0.0, "wide_band": 1.0, "level_db": (-28.0, -24.0), "made_up": 0.0}
     yield "quiet", MixSettings(**same, quiet=1.0), []
     for name, db in (("noise", 10.0), ("noise", 0.0), ("music", 10.0)):
-        yield f"{name} {db:g} dB", MixSettings(**same, quiet=0.0, babble=0.0, snr_db=(db, db)), backgrounds[name]
+        if backgrounds[name]:
+            yield f"{name} {db:g} dB", MixSettings(**same, quiet=0.0, babble=0.0, snr_db=(db, db)), backgrounds[name]
     yield "far voices 15 dB", MixSettings(**same, quiet=0.0, babble=1.0, babble_snr_db=(15.0, 15.0)), []
 
 
@@ -154,8 +156,8 @@ def _false_alarms(silent: Mapping[str, list[Noise]], detectors: Detectors) -> li
         + " |",
         "|---" * (3 + 2 * len(detectors)) + "|",
     ]
-    for kind, noises in silent.items():
-        for level in (-40, -26):
+    for kind, level in product(silent, (-40, -26)):
+        if noises := silent[kind]:
             heard = [telephony.plain(_at(n.audio, level)) for n in noises]
             minutes = sum(h.size for h in heard) / RATE / 60
             cells = []
