@@ -245,7 +245,8 @@ def _share(hits: Sequence[bool]) -> str:
     """95 % bounds of a share (Wilson's)."""
     n, p, z = len(hits), float(np.mean(hits)), 1.96
     middle, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return f"{100 * (middle - half) / (1 + z * z / n):.1f} to {100 * (middle + half) / (1 + z * z / n):.1f}"
+    low, high = (100 * (middle + side) / (1 + z * z / n) for side in (-half, half))
+    return f"{abs(low):.1f} to {high:.1f}"
 
 
 def draw(said: Mapping[str, Mapping[str, Groups]], picture: Path) -> None:
