@@ -7,13 +7,16 @@ from training.ctc.cli import align, compare, ctc, tune
 from training.denoise.cli import denoise, denoise_table
 from training.extract.cli import extract, extract_table
 from training.speakers.cli import diarization_table, speakers, speakers_table
+from training.turn.cli import turn, turn_table
+from training.vad.cli import vad, vad_table
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, whisper
 from training.whisper.cli_medical import medical, terms_table
 from training.whisper.cli_transcribe import transcribe
 
 app = typer.Typer(
-    help="Make the models that the server loads: speech recognition from scratch and fine-tuned.", no_args_is_help=True
+    help="Make the models that the server loads: speech recognition, voice activity, ends of turns.",
+    no_args_is_help=True,
 )
 
 
@@ -44,6 +47,10 @@ for command in (
     diarization_table,
     extract,
     extract_table,
+    vad,
+    vad_table,
+    turn,
+    turn_table,
 ):
     app.command()(command)
 
