@@ -45,14 +45,37 @@ def _smart_turn(folder: Path, threads: int, beam: int) -> Any:
     return SmartTurn(folder)
 
 
+def _emotion_functionals(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.emotion.linear import FunctionalsEmotion
+
+    return FunctionalsEmotion(folder)
+
+
+def _emotion_frames(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.emotion.frames import FramesEmotion
+
+    return FramesEmotion(folder, threads=threads)
+
+
+def _emotion_ssl(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.emotion.ssl import SslEmotion
+
+    return SslEmotion(folder, threads=threads)
+
+
 _LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
     "stt": {"faster-whisper": _faster_whisper, "ctc": _ctc, "wav2vec2": _wav2vec2},
     "vad": {"silero": _silero},
     "denoise": {"dtln": _dtln},
     "turn": {"smart-turn": _smart_turn},
+    "emotion": {
+        "emotion-functionals": _emotion_functionals,
+        "emotion-frames": _emotion_frames,
+        "emotion-ssl": _emotion_ssl,
+    },
 }
 
-NEEDS: dict[str, tuple[str, ...]] = {"ctc": ("torch", "safetensors"), "wav2vec2": ("torch", "transformers")}
+NEEDS: dict[str, tuple[str, ...]] = {"ctc": ("torch", "safetensors"), "wav2vec2": ("torch", "transformers"), "emotion-ssl": ("torch", "transformers")}
 """Packages of a kind that are not of the plain installation."""
 
 INSTALL = "pip install 'allo[train]'"
