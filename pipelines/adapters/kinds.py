@@ -63,6 +63,18 @@ def _emotion_ssl(folder: Path, threads: int, beam: int) -> Any:
     return SslEmotion(folder, threads=threads)
 
 
+def _sentiment_linear(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.sentiment.linear import LinearSentiment
+
+    return LinearSentiment(folder)
+
+
+def _sentiment_encoder(folder: Path, threads: int, beam: int) -> Any:
+    from pipelines.adapters.sentiment.encoder import EncoderSentiment
+
+    return EncoderSentiment(folder, threads=threads)
+
+
 _LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
     "stt": {"faster-whisper": _faster_whisper, "ctc": _ctc, "wav2vec2": _wav2vec2},
     "vad": {"silero": _silero},
@@ -73,6 +85,7 @@ _LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
         "emotion-frames": _emotion_frames,
         "emotion-ssl": _emotion_ssl,
     },
+    "sentiment": {"sentiment-linear": _sentiment_linear, "sentiment-encoder": _sentiment_encoder},
 }
 
 NEEDS: dict[str, tuple[str, ...]] = {"ctc": ("torch", "safetensors"), "wav2vec2": ("torch", "transformers"), "emotion-ssl": ("torch", "transformers")}

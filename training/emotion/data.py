@@ -54,10 +54,11 @@ def _emotions(file: Path) -> list[tuple[Path, str]]:
 
 def callers(recipe: EmotionRecipe, data: Path, say: Say = print) -> dict[str, list[Clip]]:
     """Clips of people who are not angry, by the folder of their manifest: as many of each speaker as the number allows."""
-    limits = Limits(min_s=recipe.data.min_s, max_s=30.0, text=False)
+    limits = Limits(max_s=600.0, text=False)
     found = {}
     for name in recipe.data.callers:
         clips = manifests.read_all([data / name], limits, on_bad=recipe.data.on_bad, say=say)
+        clips = [clip for clip in clips if clip.duration >= recipe.data.min_s]
         rng = np.random.default_rng(recipe.data.seed)
         clips = [clips[i] for i in rng.permutation(len(clips))]
         turn: Counter[str] = Counter()

@@ -1,0 +1,103 @@
+"""Sentences and how they feel: reviews, telephone sentences of our own, texts that feel like nothing."""
+
+import json
+import zlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.adapters.sentiment.answer import LABELS
+from training.common.errors import DataError
+from training.common.manifests import Problem, refuse
+from training.sentiment.recipe import DataSettings
+
+TEXTS = Path(__file__).parent / "texts"
+"""`phone_en.jsonl` and `phone_fr.jsonl`: 210 sentences in both languages, written for this project; what is in `part` "test" in one
+language is so in the other. `denied_*.jsonl`: pairs with and without a denial, never trained on."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """`label`: a place in LABELS. `weight`: what it counts in training."""
+
+    text: str
+    label: int
+    language: str
+    source: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`tests`: by name; no sentence of them is in `train`."""
+
+    train: list[Sentence]
+    tests: dict[str, list[Sentence]] = field(default_factory=dict)
+
+
+def divided(settings: DataSettings, data: Path) -> Parts:
+    """All that the recipe names. Which sentence is tested depends on its text alone. Raises DataError."""
+    train, tests = [], {}
+    for language in ("en", "fr"):
+        path = TEXTS / f"phone_{language}.jsonl"
+        rows = _rows(path)
+        taught = {json.dumps(row["text"]) for row in rows if row["part"] == "train"}
+        sentences = [(row, _sentence(row, f"phone_{language}")) for row in rows]
+        train += [replace(s, weight=settings.phone_weight) for row, s in sentences if row["part"] == "train"]
+        tests[f"phone_{language}"] = [s for row, s in sentences if row["part"] == "test" and json.dumps(row["text"]) not in taught]
+        tests[f"denied_{language}"] = [_sentence(row, f"denied_{language}") for row in _rows(TEXTS / f"denied_{language}.jsonl")]
+    for name in settings.reviews:
+        found = _once([_sentence(row, "reviews") for row in _rows(data / name)])
+        tests.setdefault("reviews", []).extend(s for s in found if _drawn(s, settings.test))
+        train += [s for s in found if not _drawn(s, settings.test)]
+    for name in settings.neutral:
+        rows = [row for row in _rows(data / name) if (row.get("text") or "").strip() and row.get("verbatim", True)]
+        found = _once([Sentence(row["text"].strip(), 1, row.get("language") or "en", "neutral") for row in rows])
+        order = np.random.default_rng(settings.seed).permutation(len(found))[: settings.neutral_each]
+        found = [found[i] for i in order]
+        tests.setdefault("neutral", []).extend(s for s in found if _drawn(s, 0.2))
+        train += [s for s in found if not _drawn(s, 0.2)]
+    measured = {_key(s) for some in tests.values() for s in some}
+    train = [s for s in train if _key(s) not in measured]
+    if settings.share < 1:
+        order = np.random.default_rng(settings.seed).permutation(len(train))
+        train = [train[i] for i in order[: max(12, round(settings.share * len(train)))]]
+    return Parts(train, tests)
+
+
+def _rows(path: Path) -> list[dict]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}).") from error
+    rows, problems = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            row["text"], row.get("sentiment")
+            rows.append(row)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            problems.append(str(Problem(path, number, "is no JSON line with a text.")))
+    refuse(problems, "stop", print)
+    return rows
+
+
+def _sentence(row: dict, source: str) -> Sentence:
+    if row.get("sentiment") not in LABELS:
+        raise DataError(f"{row['text']!r}: sentiment must be one of {', '.join(LABELS)}, not {row.get('sentiment')!r}.")
+    return Sentence(row["text"].strip(), LABELS.index(row["sentiment"]), row.get("language") or "en", source)
+
+
+def _key(sentence: Sentence) -> str:
+    return " ".join("".join(c if c.isalnum() else " " for c in sentence.text.lower()).split())
+
+
+def _drawn(sentence: Sentence, share: float) -> bool:
+    return zlib.crc32(_key(sentence).encode()) % 1_000 < 1_000 * share
+
+
+def _once(sentences: list[Sentence]) -> list[Sentence]:
+    return list({_key(s): s for s in sentences}.values())
