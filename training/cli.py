@@ -4,12 +4,14 @@ import typer
 
 from training.common.cli import data
 from training.ctc.cli import align, compare, ctc, tune
+from training.emotion.cli import emotion, emotion_table
+from training.sentiment.cli import sentiment, sentiment_table, sentiment_try
 from training.wav2vec2.cli import wav2vec2
 from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
 from training.whisper.cli_medical import medical
 
 app = typer.Typer(
-    help="Make the models that the server loads: speech recognition from scratch and fine-tuned.", no_args_is_help=True
+    help="Make the models that the server loads: speech recognition from scratch and fine-tuned, emotion, sentiment.", no_args_is_help=True
 )
 
 
@@ -32,6 +34,11 @@ for command in (
     convert_whisper,
     export_whisper,
     transcribe,
+    emotion,
+    emotion_table,
+    sentiment,
+    sentiment_table,
+    sentiment_try,
 ):
     app.command()(command)
 

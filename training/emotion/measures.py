@@ -72,9 +72,13 @@ def calibration_error(p: Floats, truth: Ints, bins: int = 10) -> float:
     return float(sum(abs(sure[where == b].mean() - right[where == b].mean()) * (where == b).mean() for b in set(where)))
 
 
+LEAST = 0.5
+"""Nobody is called angry who is likelier not to be."""
+
+
 def threshold(calm: Mapping[str, Floats], share: float) -> float:
-    """The lowest probability of anger at which no corpus of calm callers has more than `share` called angry."""
-    return float(max(np.quantile(p, 1 - share, method="higher") for p in calm.values())) + 1e-6
+    """The lowest probability of anger, from LEAST up, at which no corpus of calm callers has more than `share` called angry."""
+    return max([LEAST, *(float(np.quantile(p, 1 - share, method="higher")) + 1e-6 for p in calm.values())])
 
 
 def alarms_unseen(calm: Mapping[str, Floats], share: float) -> dict[str, float]:
