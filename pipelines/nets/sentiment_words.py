@@ -15,7 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 BUCKETS = 1 << 14
-LEXICAL = ("positive", "negative", "denied_positive", "denied_negative", "denials", "question", "exclamation", "length")
+LEXICAL = (
+    *("positive", "negative", "denied_positive", "denied_negative"),  # sums
+    *("leans_positive", "leans_negative", "feels_nothing"),  # which way they lean, denial turned round
+    *("denials", "question", "exclamation", "length"),
+)
 SIZE = BUCKETS + len(LEXICAL)
 """Numbers of a sentence."""
 
@@ -28,6 +32,7 @@ _ENDS = {*"?!.,;:…", "but", "mais", "because", "parce", "car", "however", "cep
 _NE = {"ne", "n'"}
 _REACH = 4  # words behind a denial
 _STEM = 5  # letters
+_TURNED = 0.74  # what is left of a feeling that is denied, on the other side (VADER's figure)
 _AS_TWO = re.compile(r"\b(can|could|do|does|did|is|was|are|were|would|should|has|have|had|wo|need)n't\b")
 
 
@@ -85,8 +90,14 @@ def sentence(text: str, language: str, lexicon: Mapping[str, float]) -> NDArray[
         felt[(felt > 0) & flags].sum(),
         -felt[(felt < 0) & flags].sum(),
     ]
+    sums[0] += _TURNED * sums[3]
+    sums[1] += _TURNED * sums[2]
+    lean = sums[0] - sums[1]
     out[BUCKETS:] = [
         *(np.log1p(value) for value in sums),
+        lean > 0.5,
+        lean < -0.5,
+        not any(sums),
         min(sum(no), 8) / 8,
         "?" in said,
         "!" in said,

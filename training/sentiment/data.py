@@ -1,6 +1,7 @@
 """Sentences and how they feel: reviews, telephone sentences of our own, texts that feel like nothing."""
 
 import json
+import tomllib
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,10 @@ from training.sentiment.recipe import DataSettings
 
 TEXTS = Path(__file__).parent / "texts"
 """`phone_en.jsonl` and `phone_fr.jsonl`: 210 sentences in both languages, written for this project; what is in `part` "test" in one
-language is so in the other. `denied_*.jsonl`: pairs with and without a denial, never trained on."""
+language is so in the other. `denied_*.jsonl`: pairs with and without a denial, never trained on. `denials.toml`: more of them, made of
+frames and other words, only trained on."""
+
+_MADE = 0.5  # what a sentence made of a frame counts
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def divided(settings: DataSettings, data: Path) -> Parts:
         train += [replace(s, weight=settings.phone_weight) for row, s in sentences if row["part"] == "train"]
         tests[f"phone_{language}"] = [s for row, s in sentences if row["part"] == "test" and json.dumps(row["text"]) not in taught]
         tests[f"denied_{language}"] = [_sentence(row, f"denied_{language}") for row in _rows(TEXTS / f"denied_{language}.jsonl")]
+    train += made() if settings.denials else []
     for name in settings.reviews:
         found = _once([_sentence(row, "reviews") for row in _rows(data / name)])
         tests.setdefault("reviews", []).extend(s for s in found if _drawn(s, settings.test))
@@ -64,6 +69,17 @@ def divided(settings: DataSettings, data: Path) -> Parts:
         order = np.random.default_rng(settings.seed).permutation(len(train))
         train = [train[i] for i in order[: max(12, round(settings.share * len(train)))]]
     return Parts(train, tests)
+
+
+def made() -> list[Sentence]:
+    """The sentences of `denials.toml`: said as they are good or bad, and good ones denied."""
+    found = []
+    for frame in tomllib.loads((TEXTS / "denials.toml").read_text(encoding="utf-8"))["frames"]:
+        for shapes, words, label in (("said", "good", 2), ("said", "bad", 0), ("denied", "good", 0)):
+            for shape in frame[shapes]:
+                for word in frame[words]:
+                    found.append(Sentence(shape.format(word), label, frame["language"], "made", _MADE))
+    return found
 
 
 def _rows(path: Path) -> list[dict]:

@@ -18,6 +18,7 @@ class DataSettings(Section):
     """Manifests whose texts feel like nothing: prompts, descriptions."""
     neutral_each: int = Field(150, ge=1, description="Texts of each of them, of which a fifth is only measured on.")
     test: float = Field(0.2, gt=0, lt=1, description="Share of the reviews that is only measured on.")
+    denials: bool = Field(True, description="Whether the sentences made of frames are taught too.")
     phone_weight: float = Field(3.0, gt=0, description="What a telephone sentence counts against a review.")
     share: float = Field(1.0, gt=0, le=1, description="Share of the training sentences that is used: for learning curves.")
     seed: int = Field(0, ge=0)
@@ -29,7 +30,7 @@ class NetSettings(Section):
 
     kind: Literal["linear", "small", "frozen", "whisper"]
     base: str = Field("", description="Of frozen: a folder or OWNER/NAME on the hub; of whisper: that, or a name in the model store.")
-    penalty: float = Field(3.0, gt=0, description="C of the linear one: smaller is smoother.")
+    penalty: float = Field(10.0, gt=0, description="C of the linear one: smaller is smoother.")
     lexicon: bool = Field(True, description="Whether the linear one knows the lexicons.")
     denial: bool = Field(True, description="Whether the linear one knows what is denied.")
     hidden: Annotated[int, Ge(1)] = 30
