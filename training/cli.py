@@ -11,7 +11,8 @@ from training.whisper.cli import context_table, convert_whisper, export_whisper,
 from training.whisper.cli_medical import medical
 
 app = typer.Typer(
-    help="Make the models that the server loads: speech recognition from scratch and fine-tuned, emotion, sentiment.", no_args_is_help=True
+    help="Make the models that the server loads: speech recognition from scratch and fine-tuned, emotion, sentiment.",
+    no_args_is_help=True,
 )
 
 

@@ -88,7 +88,11 @@ _LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
     "sentiment": {"sentiment-linear": _sentiment_linear, "sentiment-encoder": _sentiment_encoder},
 }
 
-NEEDS: dict[str, tuple[str, ...]] = {"ctc": ("torch", "safetensors"), "wav2vec2": ("torch", "transformers"), "emotion-ssl": ("torch", "transformers")}
+NEEDS: dict[str, tuple[str, ...]] = {
+    "ctc": ("torch", "safetensors"),
+    "wav2vec2": ("torch", "transformers"),
+    "emotion-ssl": ("torch", "transformers"),
+}
 """Packages of a kind that are not of the plain installation."""
 
 INSTALL = "pip install 'allo[train]'"

@@ -38,7 +38,9 @@ class EmotionNet(nn.Module):
         self.register_buffer("deviation", torch.ones(s.size))
         self.first = nn.Linear(2 * s.size, s.width)
         self.blocks = nn.ModuleList(Block(s.width, s.kernel, s.dropout) for _ in range(s.layers))
-        self.memory = nn.GRU(s.width, s.width // 2, batch_first=True, bidirectional=True) if s.body == "cnn_gru" else None
+        self.memory = (
+            nn.GRU(s.width, s.width // 2, batch_first=True, bidirectional=True) if s.body == "cnn_gru" else None
+        )
         self.norm = nn.LayerNorm(s.width)
         self.look = nn.Linear(s.width, 1)
         self.answer = nn.Sequential(nn.Dropout(s.dropout), nn.Linear(2 * s.width, s.classes))
@@ -48,10 +50,7 @@ class EmotionNet(nn.Module):
         even = frames.shape[1] // 2 * 2
         pairs = frames[:, :even].reshape(frames.shape[0], -1, 2 * self.settings.size)
         places = torch.arange(pairs.shape[1], device=frames.device)
-        if lengths is None:
-            mask = torch.ones_like(pairs[:, :, 0]) > 0
-        else:
-            mask = places < (lengths // 2).unsqueeze(1)
+        mask = torch.ones_like(pairs[:, :, 0]) > 0 if lengths is None else places < (lengths // 2).unsqueeze(1)
         hidden = self.first(pairs)
         for block in self.blocks:
             hidden = block(hidden, mask)
@@ -67,7 +66,9 @@ class EmotionNet(nn.Module):
         if lengths is None:
             return self.memory(hidden)[0]
         packed = nn.utils.rnn.pack_padded_sequence(hidden, (lengths // 2).cpu(), batch_first=True, enforce_sorted=False)
-        return nn.utils.rnn.pad_packed_sequence(self.memory(packed)[0], batch_first=True, total_length=hidden.shape[1])[0]
+        return nn.utils.rnn.pad_packed_sequence(self.memory(packed)[0], batch_first=True, total_length=hidden.shape[1])[
+            0
+        ]
 
     @property
     def parameters_count(self) -> int:

@@ -10,7 +10,9 @@ from pipelines.nets.cnn import Block
 class SmallEncoder(nn.Module):
     """Pieces of words, convolutions over them, attention pooling. `forward(ids (B, T), mask (B, T) or None) -> logits (B, 3)`."""
 
-    def __init__(self, vocabulary: int, width: int = 64, layers: int = 2, kernel: int = 3, dropout: float = 0.3, classes: int = 3) -> None:
+    def __init__(
+        self, vocabulary: int, width: int = 64, layers: int = 2, kernel: int = 3, dropout: float = 0.3, classes: int = 3
+    ) -> None:
         super().__init__()
         self.pieces = nn.Embedding(vocabulary, width)
         self.drop = nn.Dropout(dropout)

@@ -38,7 +38,13 @@ _AS_TWO = re.compile(r"\b(can|could|do|does|did|is|was|are|were|would|should|has
 
 def words(text: str) -> list[str]:
     """Lower case; an elision is a word of its own ("n'", "est"), "don't" is "do", "not"; marks that end a clause stay."""
-    plain = unicodedata.normalize("NFC", text).lower().replace("’", "'").replace("can't", "can not").replace("cannot", "can not")
+    plain = (
+        unicodedata.normalize("NFC", text)
+        .lower()
+        .replace("’", "'")
+        .replace("can't", "can not")
+        .replace("cannot", "can not")
+    )
     return _WORDS.findall(_AS_TWO.sub(r"\1 not", plain))
 
 

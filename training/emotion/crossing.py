@@ -75,7 +75,9 @@ def prepare(recipe: EmotionRecipe, data: Path, say: Say = print) -> Prepared:
     return Prepared(spoken, inputs, calm)
 
 
-def fit(recipe: EmotionRecipe, prepared: Prepared, places: Sequence[int], seed: int, out: Path) -> tuple[Fitted, object]:
+def fit(
+    recipe: EmotionRecipe, prepared: Prepared, places: Sequence[int], seed: int, out: Path
+) -> tuple[Fitted, object]:
     """A model taught on the clips at `places`: what it makes of inputs, and the model itself."""
     if recipe.net.linear:
         rows = [(x, prepared.spoken[i].label) for i in places for x in prepared.inputs[i]]
@@ -100,7 +102,9 @@ def cross(recipe: EmotionRecipe, prepared: Prepared, seed: int, out: Path, say: 
         logits[aside] = model([prepared.inputs[i][0] for i in aside])
         folds.append((aside, {name: model(clips) for name, clips in prepared.calm.items()}))
         said = logits[aside].argmax(1)
-        say(f"  {speaker}: unweighted average recall {100 * measures.uar(labels[aside], said, len(recipe.labels)):.1f} %")
+        say(
+            f"  {speaker}: unweighted average recall {100 * measures.uar(labels[aside], said, len(recipe.labels)):.1f} %"
+        )
     caught, calm, alarms = [], [], []
     for aside, heard in folds:
         others = np.setdiff1d(np.arange(len(labels)), aside)

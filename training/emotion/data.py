@@ -39,11 +39,19 @@ def read(recipe: EmotionRecipe, data: Path, say: Say = print) -> list[Spoken]:
     clips = manifests.read_all(paths, limits, on_bad=recipe.data.on_bad, say=say)
     emotions = {path.resolve(): emotion for file in paths for path, emotion in _emotions(file)}
     of = {emotion: number for number, names in enumerate(recipe.classes.values()) for emotion in names}
-    problems = [f"{clip.audio}: no emotion, or no speaker." for clip in clips if not emotions.get(clip.audio) or not clip.speaker]
+    problems = [
+        f"{clip.audio}: no emotion, or no speaker."
+        for clip in clips
+        if not emotions.get(clip.audio) or not clip.speaker
+    ]
     manifests.refuse(problems, recipe.data.on_bad, say)
-    found = [Spoken(clip, of[emotions[clip.audio]]) for clip in clips if clip.speaker and emotions.get(clip.audio) in of]
+    found = [
+        Spoken(clip, of[emotions[clip.audio]]) for clip in clips if clip.speaker and emotions.get(clip.audio) in of
+    ]
     if lacking := [name for number, name in enumerate(recipe.labels) if not any(s.label == number for s in found)]:
-        raise DataError(f"Nobody plays {', '.join(lacking)}. Mend `classes`; the data has {', '.join(sorted(set(emotions.values())))}.")
+        raise DataError(
+            f"Nobody plays {', '.join(lacking)}. Mend `classes`; the data has {', '.join(sorted(set(emotions.values())))}."
+        )
     return found
 
 
@@ -76,7 +84,9 @@ def noise(recipe: EmotionRecipe, data: Path) -> list[Clip]:
     return manifests.read_all(paths, Limits(max_s=600.0, text=False)) if paths else []
 
 
-def variations(spoken: Sequence[Spoken], settings: Augment, seed: int, noises: Sequence[Floats] = ()) -> list[list[NDArray[np.int16]]]:
+def variations(
+    spoken: Sequence[Spoken], settings: Augment, seed: int, noises: Sequence[Floats] = ()
+) -> list[list[NDArray[np.int16]]]:
     """For each clip its variations as int16: number 0 through the plain line, as it is measured; the others drawn."""
     line = telephony.Telephone(settings.telephone, noises=noises) if settings.phone else None
     made = []

@@ -22,7 +22,9 @@ _CROP = 400  # frames that a clip in training has at most: 4 s of it, drawn anew
 class Batches:
     """Batch i of an epoch: labels in even shares, each time another variation, another part of it, other masks."""
 
-    def __init__(self, inputs: Sequence[Sequence[Floats]], labels: Sequence[int], recipe: EmotionRecipe, seed: int) -> None:
+    def __init__(
+        self, inputs: Sequence[Sequence[Floats]], labels: Sequence[int], recipe: EmotionRecipe, seed: int
+    ) -> None:
         self.inputs, self.labels, self.recipe, self.seed = inputs, np.array(labels), recipe, seed
 
     def epoch(self, number: int) -> "Epoch":
@@ -62,7 +64,9 @@ def padded(rows: Sequence[Floats]) -> dict[str, torch.Tensor]:
     return {"frames": frames, "lengths": torch.tensor(lengths)}
 
 
-def fit(inputs: Sequence[Sequence[Floats]], labels: Sequence[int], recipe: EmotionRecipe, seed: int, out: Path) -> EmotionNet:
+def fit(
+    inputs: Sequence[Sequence[Floats]], labels: Sequence[int], recipe: EmotionRecipe, seed: int, out: Path
+) -> EmotionNet:
     """A net taught on all variations of each clip. It is not stopped early: there are too few speakers to spare one for that."""
     torch.manual_seed(seed)
     s = recipe.net
@@ -82,7 +86,16 @@ def fit(inputs: Sequence[Sequence[Floats]], labels: Sequence[int], recipe: Emoti
         )
 
     settings = recipe.loop.model_copy(update={"seed": seed, "checkpoint_every": 0, "tensorboard": False})
-    train(net, loss=loss, batches=Batches(inputs, labels, recipe, seed).epoch, settings=settings, out=out, keep="last", quiet=True, fresh=True)
+    train(
+        net,
+        loss=loss,
+        batches=Batches(inputs, labels, recipe, seed).epoch,
+        settings=settings,
+        out=out,
+        keep="last",
+        quiet=True,
+        fresh=True,
+    )
     return net.cpu().eval()
 
 

@@ -39,7 +39,9 @@ class NetSettings(Section):
     kernel: Annotated[int, Ge(1)] = 5
     dropout: float = Field(0.3, ge=0, lt=1)
     batch: Annotated[int, Ge(2)] = 24
-    smoothing: float = Field(0.1, ge=0, lt=1, description="Of the labels: actors overdo it, and people disagree about them.")
+    smoothing: float = Field(
+        0.1, ge=0, lt=1, description="Of the labels: actors overdo it, and people disagree about them."
+    )
 
     @model_validator(mode="after")
     def _base(self) -> "NetSettings":
@@ -66,7 +68,7 @@ class EmotionRecipe(Section):
     net: NetSettings
     augment: Augment = Augment()
     loop: LoopSettings = LoopSettings()
-    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    seeds: Annotated[list[int], Field(min_length=1, default_factory=lambda: [0])]
     """Of the networks; the table shows the mean, the first one is exported."""
 
     @model_validator(mode="after")

@@ -29,7 +29,11 @@ def table(recipes: Sequence[Path], data: Path, out: Path, overrides: Sequence[st
         recipe = load(path, EmotionRecipe, overrides)
         file = out / f"{recipe.name}.json"
         if not file.exists():
-            seen = recipe.model_dump_json(include={"data", "augment", "classes"}) + recipe.net.base + str(recipe.net.linear)
+            seen = (
+                recipe.model_dump_json(include={"data", "augment", "classes"})
+                + recipe.net.base
+                + str(recipe.net.linear)
+            )
             if seen not in inputs:
                 inputs = {seen: prepare(recipe, data, say)}
             figures, _ = measured(recipe, inputs[seen], out / recipe.name, say)
@@ -43,7 +47,15 @@ def table(recipes: Sequence[Path], data: Path, out: Path, overrides: Sequence[st
 
 
 def _head(recipe: EmotionRecipe) -> list[str]:
-    titles = ["model", "UAR % (95 %)", "by seed", *recipe.labels, "worst, best speaker", "calibration error, before", "anger caught"]
+    titles = [
+        "model",
+        "UAR % (95 %)",
+        "by seed",
+        *recipe.labels,
+        "worst, best speaker",
+        "calibration error, before",
+        "anger caught",
+    ]
     titles += [f"called angry, worst of {len(recipe.data.callers)} corpora, unseen"]
     return [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
 

@@ -49,7 +49,9 @@ def judge(recipe: EmotionRecipe, prepared: Prepared, found: Crossed) -> dict[str
     }
 
 
-def measured(recipe: EmotionRecipe, prepared: Prepared, out: Path, say: Say = print) -> tuple[list[dict[str, Any]], Crossed]:
+def measured(
+    recipe: EmotionRecipe, prepared: Prepared, out: Path, say: Say = print
+) -> tuple[list[dict[str, Any]], Crossed]:
     """Figures for each seed, and the first seed's crossing."""
     figures, first = [], None
     for seed in recipe.seeds[:1] if recipe.net.linear else recipe.seeds:
@@ -72,7 +74,9 @@ def run(recipe: EmotionRecipe, data: Path, out: Path, say: Say = print) -> Path:
     require_free(folder, replace=True)
     out.mkdir(parents=True, exist_ok=True)
     prepared = prepare(recipe, data, say)
-    say(f"{len(prepared.spoken)} clips of {len(set(prepared.speakers))} speakers; {sum(map(len, prepared.calm.values()))} of calm callers")
+    say(
+        f"{len(prepared.spoken)} clips of {len(set(prepared.speakers))} speakers; {sum(map(len, prepared.calm.values()))} of calm callers"
+    )
     figures, crossed = measured(recipe, prepared, out, say)
     (out / f"{recipe.name}.json").write_text(json.dumps(figures, indent=2) + "\n")
     confusion_picture(np.array(figures[0]["confusion"]), recipe.labels, recipe.note, out / f"{recipe.name}.png")
@@ -82,7 +86,9 @@ def run(recipe: EmotionRecipe, data: Path, out: Path, say: Say = print) -> Path:
     calm = {name: softmax(model(clips) / temperature, axis=1)[:, angry] for name, clips in prepared.calm.items()}
     bar = measures.threshold(calm, recipe.false_alarms)
     figures[0] |= {"temperature": temperature, "threshold": bar, "parameters": parameters(trained)}
-    say(f"calm callers are called angry in at most {100 * recipe.false_alarms:g} % at a probability of {bar:.2f} (others: {figures[0]['false_alarms']})")
+    say(
+        f"calm callers are called angry in at most {100 * recipe.false_alarms:g} % at a probability of {bar:.2f} (others: {figures[0]['false_alarms']})"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         weights = written(Path(scratch), recipe, trained, temperature, bar)
         clip = min(prepared.spoken, key=lambda each: abs(each.clip.duration - 3.0)).clip
@@ -124,7 +130,9 @@ def parameters(trained: object) -> int:
     return trained.weights.size + trained.bias.size if isinstance(trained, Linear) else trained.parameters_count
 
 
-def written(folder: Path, recipe: EmotionRecipe, trained: object, temperature: float, angry_at: float) -> dict[str, Path]:
+def written(
+    folder: Path, recipe: EmotionRecipe, trained: object, temperature: float, angry_at: float
+) -> dict[str, Path]:
     """The files that the adapter reads, by name."""
     config = Verdict(labels=recipe.labels, thresholds={"anger": angry_at})
     (folder / verdict.FILE).write_bytes(msgspec.json.format(msgspec.json.encode(config)))

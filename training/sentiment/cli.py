@@ -52,7 +52,9 @@ def sentiment_table(
     for language in ("en", "fr"):
         voices = [each.partition("=")[2] for each in voice or ["en=pico", "fr=pico"] if each.startswith(f"{language}=")]
         if voices:
-            found = spoken(parts.tests[f"phone_{language}"], language, voices, recogniser, analyzer, out, say=typer.echo)
+            found = spoken(
+                parts.tests[f"phone_{language}"], language, voices, recogniser, analyzer, out, say=typer.echo
+            )
             low, high = found["heard_interval"]
             typer.echo(
                 f"{language}, {', '.join(voices)}: {found['sentences']} sentences, words wrong {100 * found['word_errors']:.1f} %; right as written "
@@ -67,7 +69,9 @@ def sentiment_try(
         Path | None, typer.Option(help="An exported folder; without it, the one that ships.", metavar="DIR")
     ] = None,
     language: Annotated[str, typer.Option(help="Of the text, and of the recording: ISO 639-1.")] = "en",
-    audio: Annotated[Path | None, typer.Option("--audio", help="A recording, understood first.", metavar="FILE")] = None,
+    audio: Annotated[
+        Path | None, typer.Option("--audio", help="A recording, understood first.", metavar="FILE")
+    ] = None,
     stt: Annotated[str, typer.Option(help="Recogniser of the model store, for --audio.")] = "whisper-base",
 ) -> None:
     """Say what a sentence or a recording feels like."""

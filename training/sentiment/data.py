@@ -49,8 +49,12 @@ def divided(settings: DataSettings, data: Path) -> Parts:
         taught = {json.dumps(row["text"]) for row in rows if row["part"] == "train"}
         sentences = [(row, _sentence(row, f"phone_{language}")) for row in rows]
         train += [replace(s, weight=settings.phone_weight) for row, s in sentences if row["part"] == "train"]
-        tests[f"phone_{language}"] = [s for row, s in sentences if row["part"] == "test" and json.dumps(row["text"]) not in taught]
-        tests[f"denied_{language}"] = [_sentence(row, f"denied_{language}") for row in _rows(TEXTS / f"denied_{language}.jsonl")]
+        tests[f"phone_{language}"] = [
+            s for row, s in sentences if row["part"] == "test" and json.dumps(row["text"]) not in taught
+        ]
+        tests[f"denied_{language}"] = [
+            _sentence(row, f"denied_{language}") for row in _rows(TEXTS / f"denied_{language}.jsonl")
+        ]
     train += made() if settings.denials else []
     for name in settings.reviews:
         found = _once([_sentence(row, "reviews") for row in _rows(data / name)])

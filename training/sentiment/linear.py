@@ -35,7 +35,7 @@ def vectors(sentences: list[Sentence], recipe: SentimentRecipe) -> NDArray[np.fl
     """(n, SIZE). What the recipe turns off is 0."""
     lexicons = {language: read_lexicon(TEXTS / LEXICONS.format(language)) for language in LANGUAGES}
     if not recipe.net.lexicon:
-        lexicons = dict.fromkeys(LANGUAGES, {})
+        lexicons = {language: {} for language in LANGUAGES}
     before = sentiment_words.denied
     if not recipe.net.denial:  # for the table alone: what does it bring?
         sentiment_words.denied = lambda said, language: [False] * len(said)
@@ -63,12 +63,12 @@ def fit(train: list[Sentence], recipe: SentimentRecipe) -> Linear:
     return Linear(weights / t, bias / t, recipe)
 
 
-def _fit(x: NDArray[np.float32], y: NDArray[np.int64], weight: Floats, recipe: SentimentRecipe) -> tuple[Floats, Floats]:
+def _fit(
+    x: NDArray[np.float32], y: NDArray[np.int64], weight: Floats, recipe: SentimentRecipe
+) -> tuple[Floats, Floats]:
     from scipy.sparse import csr_matrix
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=recipe.net.penalty, class_weight="balanced", max_iter=2_000)
     model.fit(csr_matrix(x), y, sample_weight=weight)
     return model.coef_, model.intercept_
-
-

@@ -45,7 +45,9 @@ class Net:
         """(n, 3), each sentence for itself, at the temperature."""
         self.net.eval()
         if self.vector is not None:  # the frozen part is run once a sentence
-            found = [(self.net.head if isinstance(self.net, Frozen) else self.net)(self.vector(s.text)) for s in sentences]
+            found = [
+                (self.net.head if isinstance(self.net, Frozen) else self.net)(self.vector(s.text)) for s in sentences
+            ]
         else:
             found = [self.net(torch.tensor([ids_of(self.tokenizer, s.text)])) for s in sentences]
         return torch.cat(found).double().numpy() / self.temperature
@@ -59,10 +61,16 @@ def ids_of(tokenizer: Tokenizer, text: str) -> list[int]:
 def pieces(sentences: Sequence[Sentence], vocabulary: int) -> Tokenizer:
     """Byte-pair pieces learnt from the training sentences (Sennrich et al. 2016), lower case."""
     tokenizer = Tokenizer(models.BPE(unk_token="[?]"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace("’", "'")])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("isolated")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace("’", "'")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("isolated")]
+    )
     tokenizer.decoder = decoders.BPEDecoder()
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=["[pad]", "[?]"], show_progress=False, end_of_word_suffix="</w>")
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=["[pad]", "[?]"], show_progress=False, end_of_word_suffix="</w>"
+    )
     tokenizer.train_from_iterator((s.text for s in sentences), trainer)
     return tokenizer
 
@@ -93,7 +101,9 @@ def fit(sentences: Sequence[Sentence], recipe: SentimentRecipe, seed: int, out: 
         head.mean.copy_(rows.mean(0))
         head.deviation.copy_(rows.std(0, correction=0).clamp(min=1e-3))
         found = Net(Frozen(encoder, head) if encoder is not None else head, tokenizer, vector=vector_of)
-        _train(head, lambda some: (torch.cat([vector_of(s.text) for s in some]),), taught, aside, recipe, seed, out, found)
+        _train(
+            head, lambda some: (torch.cat([vector_of(s.text) for s in some]),), taught, aside, recipe, seed, out, found
+        )
     found.temperature = measures.temperature(found.logits(aside), np.array([s.label for s in aside]))
     return found
 
@@ -112,23 +122,34 @@ def _train(net, entered, taught, aside, recipe: SentimentRecipe, seed: int, out:
             if not 0 <= place < len(self):
                 raise IndexError(place)
             some = [taught[i] for i in self._order[place * recipe.net.batch : (place + 1) * recipe.net.batch]]
-            return {"inputs": entered(some), "labels": torch.tensor([s.label for s in some]), "weights": torch.tensor([s.weight for s in some])}
+            return {
+                "inputs": entered(some),
+                "labels": torch.tensor([s.label for s in some]),
+                "weights": torch.tensor([s.weight for s in some]),
+            }
 
     counts = np.bincount([s.label for s in taught], weights=[s.weight for s in taught], minlength=3)
     even = torch.tensor(counts.sum() / (3 * np.maximum(counts, 1)), dtype=torch.float32)
 
     def loss(model, batch) -> torch.Tensor:
-        each = torch.nn.functional.cross_entropy(model(*batch["inputs"]), batch["labels"], weight=even, reduction="none", label_smoothing=0.05)
+        each = torch.nn.functional.cross_entropy(
+            model(*batch["inputs"]), batch["labels"], weight=even, reduction="none", label_smoothing=0.05
+        )
         return (each * batch["weights"]).sum() / batch["weights"].sum()
 
     inputs, labels = entered(aside), torch.tensor([s.label for s in aside])
 
     def evaluate(model) -> dict[str, float]:
         logits = model(*inputs)
-        return {"loss": torch.nn.functional.cross_entropy(logits, labels).item(), "accuracy": (logits.argmax(1) == labels).float().mean().item()}
+        return {
+            "loss": torch.nn.functional.cross_entropy(logits, labels).item(),
+            "accuracy": (logits.argmax(1) == labels).float().mean().item(),
+        }
 
     settings = recipe.loop.model_copy(update={"seed": seed, "checkpoint_every": 0, "tensorboard": False})
-    outcome = train(net, loss=loss, batches=Epoch, evaluate=evaluate, settings=settings, out=out, fresh=True, quiet=True)
+    outcome = train(
+        net, loss=loss, batches=Epoch, evaluate=evaluate, settings=settings, out=out, fresh=True, quiet=True
+    )
     found.losses, found.aside = outcome.losses, [(step, measure["loss"]) for step, measure in outcome.measures]
 
 
@@ -150,11 +171,15 @@ def _transformer(base: str):
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     try:
-        encoder = AutoModel.from_pretrained(base, dtype=torch.float32, trust_remote_code=False, attn_implementation="eager").eval()
+        encoder = AutoModel.from_pretrained(
+            base, dtype=torch.float32, trust_remote_code=False, attn_implementation="eager"
+        ).eval()
         tokenizer = AutoTokenizer.from_pretrained(base, use_fast=True, trust_remote_code=False).backend_tokenizer
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         first = str(error).strip().partition("\n")[0].rstrip(".")
-        raise ModelError(f"No text encoder in {base}: {first}. Give a folder saved by transformers, or a name of the hub.") from error
+        raise ModelError(
+            f"No text encoder in {base}: {first}. Give a folder saved by transformers, or a name of the hub."
+        ) from error
     encoder.requires_grad_(False)
     tokenizer.no_padding()
     tokenizer.no_truncation()

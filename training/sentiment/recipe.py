@@ -20,7 +20,9 @@ class DataSettings(Section):
     test: float = Field(0.2, gt=0, lt=1, description="Share of the reviews that is only measured on.")
     denials: bool = Field(True, description="Whether the sentences made of frames are taught too.")
     phone_weight: float = Field(3.0, gt=0, description="What a telephone sentence counts against a review.")
-    share: float = Field(1.0, gt=0, le=1, description="Share of the training sentences that is used: for learning curves.")
+    share: float = Field(
+        1.0, gt=0, le=1, description="Share of the training sentences that is used: for learning curves."
+    )
     seed: int = Field(0, ge=0)
 
 
@@ -29,7 +31,9 @@ class NetSettings(Section):
     `base` as it is, and a hidden layer on top; "whisper": the same on the decoder of a Whisper that hears nothing."""
 
     kind: Literal["linear", "small", "frozen", "whisper"]
-    base: str = Field("", description="Of frozen: a folder or OWNER/NAME on the hub; of whisper: that, or a name in the model store.")
+    base: str = Field(
+        "", description="Of frozen: a folder or OWNER/NAME on the hub; of whisper: that, or a name in the model store."
+    )
     penalty: float = Field(10.0, gt=0, description="C of the linear one: smaller is smoother.")
     lexicon: bool = Field(True, description="Whether the linear one knows the lexicons.")
     denial: bool = Field(True, description="Whether the linear one knows what is denied.")
@@ -56,5 +60,5 @@ class SentimentRecipe(Section):
     data: DataSettings = DataSettings()
     net: NetSettings
     loop: LoopSettings = LoopSettings()
-    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    seeds: Annotated[list[int], Field(min_length=1, default_factory=lambda: [0])]
     """Of the networks; the table shows the mean, the first one is exported."""

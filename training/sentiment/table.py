@@ -32,10 +32,16 @@ def table(recipes: Sequence[Path], data: Path, out: Path, overrides: Sequence[st
             recipe = load(path, SentimentRecipe, [*overrides, f"data.share={share}"])
             file = out / f"{recipe.name}-{share:g}.json"
             if not file.exists():
-                file.write_text(json.dumps(measured(recipe, divided(recipe.data, data), out / recipe.name, say)[0]) + "\n")
+                file.write_text(
+                    json.dumps(measured(recipe, divided(recipe.data, data), out / recipe.name, say)[0]) + "\n"
+                )
             found[recipe.name, share] = json.loads(file.read_text())
     names = list(dict.fromkeys(name for name, _ in found))
-    titles = ["model", "learnt numbers", *(f"{test} ({found[names[0], 1.0][0]['tests'][test]['sentences']})" for test in _tests(found, names))]
+    titles = [
+        "model",
+        "learnt numbers",
+        *(f"{test} ({found[names[0], 1.0][0]['tests'][test]['sentences']})" for test in _tests(found, names)),
+    ]
     rows = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
     for name in names:
         runs = found[name, 1.0]
@@ -65,7 +71,12 @@ def _learning(found: dict, names: Sequence[str], file: Path) -> None:
         for name in names:
             points = [found[name, share] for share in _SHARES]
             taught = [runs[0]["taught"] for runs in points]
-            panel.plot(taught, [100 * mean(run["tests"][test]["accuracy"] for run in runs) for runs in points], "o-", label=name)
+            panel.plot(
+                taught,
+                [100 * mean(run["tests"][test]["accuracy"] for run in runs) for runs in points],
+                "o-",
+                label=name,
+            )
         panel.set(title=test, xlabel="sentences taught", xscale="log")
         panel.axhline(100 / 3, color="grey", lw=0.8, ls=":")
         panel.grid(alpha=0.3)

@@ -79,16 +79,22 @@ def measured(recipe: SentimentRecipe, parts: Parts, out: Path, say: Say = print)
 def run(recipe: SentimentRecipe, data: Path, out: Path, say: Say = print) -> Path:
     """The whole way; returns the exported folder, `out / recipe.name`. Raises DataError, RecipeError, ModelError."""
     if recipe.net.kind == "whisper":
-        raise RecipeError("A Whisper's decoder is a comparison (allo train sentiment-table); it is not served. Take another net.kind.")
+        raise RecipeError(
+            "A Whisper's decoder is a comparison (allo train sentiment-table); it is not served. Take another net.kind."
+        )
     folder = out / recipe.name
     require_free(folder, replace=True)
     out.mkdir(parents=True, exist_ok=True)
     parts = divided(recipe.data, data)
-    say(f"{len(parts.train)} sentences to teach; tests: {', '.join(f'{name} {len(some)}' for name, some in parts.tests.items())}")
+    say(
+        f"{len(parts.train)} sentences to teach; tests: {', '.join(f'{name} {len(some)}' for name, some in parts.tests.items())}"
+    )
     figures, model = measured(recipe, parts, out, say)
     (out / f"{recipe.name}.json").write_text(json.dumps(figures) + "\n")
     together = np.sum([figures[0]["tests"][name]["confusion"] for name in ("phone_en", "phone_fr")], axis=0)
-    confusion_picture(together, LABELS, "telephone sentences never taught, English and French", out / f"{recipe.name}.png")
+    confusion_picture(
+        together, LABELS, "telephone sentences never taught, English and French", out / f"{recipe.name}.png"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         kind, weights = written(Path(scratch), model)
         export(
@@ -130,7 +136,9 @@ def run(recipe: SentimentRecipe, data: Path, out: Path, say: Say = print) -> Pat
 def written(folder: Path, model) -> tuple[str, dict[str, Path]]:
     """The kind of the adapter, and the files that it reads, by name."""
     if isinstance(model, linear.Linear):
-        np.savez_compressed(folder / "linear.npz", weights=model.weights.astype(np.float32), bias=model.bias.astype(np.float32))
+        np.savez_compressed(
+            folder / "linear.npz", weights=model.weights.astype(np.float32), bias=model.bias.astype(np.float32)
+        )
         for language in LANGUAGES:
             name, lines = LEXICONS.format(language), (TEXTS / LEXICONS.format(language)).read_text(encoding="utf-8")
             if not model.recipe.net.lexicon:

@@ -44,5 +44,7 @@ def read_weights(folder: Path, labels: int, size: int) -> tuple[NDArray[np.float
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}. Export the model again.") from error
     if weights.shape != (labels, size) or bias.shape != (labels,):
-        raise ModelError(f"{folder / WEIGHTS} has weights {weights.shape} instead of {(labels, size)}: made for other features.")
+        raise ModelError(
+            f"{folder / WEIGHTS} has weights {weights.shape} instead of {(labels, size)}: made for other features."
+        )
     return weights, bias

@@ -27,7 +27,9 @@ class Encoder:
             self.net = AutoModel.from_pretrained(base, dtype=torch.float32, trust_remote_code=False).eval()
         except (OSError, ValueError, RuntimeError) as error:
             first = str(error).strip().partition("\n")[0].rstrip(".")
-            raise ModelError(f"No network in {base}: {first}. Give a folder saved by transformers, or a name of the hub.") from error
+            raise ModelError(
+                f"No network in {base}: {first}. Give a folder saved by transformers, or a name of the hub."
+            ) from error
         if self._features.model_input_names[0] != "input_values":
             raise ModelError(f"{base} does not hear waveforms. Take wav2vec 2.0, HuBERT, WavLM ...")
 
