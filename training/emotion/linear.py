@@ -37,5 +37,8 @@ def fit(vectors: Floats, labels: NDArray[np.int64], settings: NetSettings) -> Li
     else:
         model = LogisticRegression(C=settings.penalty, class_weight="balanced", max_iter=2_000)
     model.fit(scaled, labels)
-    weights = model.coef_ / deviation
-    return Linear(weights, model.intercept_ - weights @ mean)
+    weights, bias = model.coef_, model.intercept_
+    if len(bias) == 1:  # of two classes scikit-learn tells how the second differs from the first
+        weights, bias = np.vstack([0 * weights, weights]), np.concatenate([[0.0], bias])
+    weights = weights / deviation
+    return Linear(weights, bias - weights @ mean)

