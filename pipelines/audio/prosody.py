@@ -29,6 +29,8 @@ _FFT = 1_024  # no less than the window and the longest lag: nothing wraps round
 _VOICED = 0.5
 _LOUD = -30.0  # dB; quieter than this under the clip's loud parts is a pause
 
+_MEANS = 4  # cepstra whose mean is kept; that of the finer ones tells the mouth and the microphone, not the mood
+
 _SPECTRUM = Features(kind="spectrogram")
 _MFCC = Features(kind="mfcc", bands=40, coefficients=13)
 
@@ -111,7 +113,8 @@ def _functionals(audio: Floats) -> dict[str, float]:
     cepstra = _MFCC(audio)
     change = np.diff(cepstra, axis=0)[active[1:]] if len(cepstra) > 1 and active[1:].any() else np.zeros((1, 13))
     for i in range(1, 13):
-        found[f"mfcc{i}_mean"] = cepstra[active, i].mean()
+        if i <= _MEANS:
+            found[f"mfcc{i}_mean"] = cepstra[active, i].mean()
         found[f"mfcc{i}_deviation"] = cepstra[active, i].std()
         found[f"mfcc{i}_change"] = np.abs(change[:, i]).mean()
     return found

@@ -16,9 +16,9 @@ def accuracy(truth: Ints, said: Ints) -> float:
 
 
 def macro_f1(truth: Ints, said: Ints) -> float:
-    """The mean of F1 over the classes that are there, in the truth or in the answers."""
+    """The mean of F1 over the classes that are in the truth; what is wrongly given to another costs them recall."""
     found = []
-    for label in np.union1d(truth, said):
+    for label in np.unique(truth):
         hits = ((truth == label) & (said == label)).sum()
         found.append(2 * hits / ((truth == label).sum() + (said == label).sum()))
     return float(np.mean(found))
