@@ -18,7 +18,14 @@ TEXTS = Path(__file__).parent / "texts"
 language is so in the other. `denied_*.jsonl`: pairs with and without a denial, never trained on. `denials.toml`: more of them, made of
 frames and other words, only trained on."""
 
-_MADE = 0.5  # what a sentence made of a frame counts
+_MADE_AS = (
+    ("said", "good", 2),
+    ("said", "bad", 0),
+    ("denied", "good", 0),
+    ("said", "plain", 1),
+    ("denied", "plain", 1),
+)
+_MADE = 1.0  # what a sentence made of a frame counts
 
 
 @dataclass(frozen=True)
@@ -61,12 +68,11 @@ def divided(settings: DataSettings, data: Path) -> Parts:
         tests.setdefault("reviews", []).extend(s for s in found if _drawn(s, settings.test))
         train += [s for s in found if not _drawn(s, settings.test)]
     for name in settings.neutral:
-        rows = [row for row in _rows(data / name) if (row.get("text") or "").strip() and row.get("verbatim", True)]
-        found = _once([Sentence(row["text"].strip(), 1, row.get("language") or "en", "neutral") for row in rows])
-        order = np.random.default_rng(settings.seed).permutation(len(found))[: settings.neutral_each]
-        found = [found[i] for i in order]
-        tests.setdefault("neutral", []).extend(s for s in found if _drawn(s, 0.2))
-        train += [s for s in found if not _drawn(s, 0.2)]
+        found = _neutral(data / name, settings)
+        tests.setdefault("neutral", []).extend(s for s in found if _drawn(s, settings.test))
+        train += [s for s in found if not _drawn(s, settings.test)]
+    for name in settings.neutral_aside:
+        tests.setdefault("neutral_aside", []).extend(_neutral(data / name, settings))
     measured = {_key(s) for some in tests.values() for s in some}
     train = [s for s in train if _key(s) not in measured]
     if settings.share < 1:
@@ -75,11 +81,18 @@ def divided(settings: DataSettings, data: Path) -> Parts:
     return Parts(train, tests)
 
 
+def _neutral(manifest: Path, settings: DataSettings) -> list[Sentence]:
+    rows = [row for row in _rows(manifest) if (row.get("text") or "").strip() and row.get("verbatim", True)]
+    found = _once([Sentence(row["text"].strip(), 1, row.get("language") or "en", "neutral") for row in rows])
+    order = np.random.default_rng(settings.seed).permutation(len(found))[: settings.neutral_each]
+    return [found[i] for i in order]
+
+
 def made() -> list[Sentence]:
     """The sentences of `denials.toml`: said as they are good or bad, and good ones denied."""
     found = []
     for frame in tomllib.loads((TEXTS / "denials.toml").read_text(encoding="utf-8"))["frames"]:
-        for shapes, words, label in (("said", "good", 2), ("said", "bad", 0), ("denied", "good", 0)):
+        for shapes, words, label in _MADE_AS:
             for shape in frame[shapes]:
                 for word in frame[words]:
                     found.append(Sentence(shape.format(word), label, frame["language"], "made", _MADE))

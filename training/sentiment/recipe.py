@@ -16,8 +16,12 @@ class DataSettings(Section):
     """JSON lines of `text`, `sentiment`, `language`, relative to --data."""
     neutral: list[str] = Field(default_factory=list)
     """Manifests whose texts feel like nothing: prompts, descriptions."""
-    neutral_each: int = Field(150, ge=1, description="Texts of each of them, of which a fifth is only measured on.")
-    test: float = Field(0.2, gt=0, lt=1, description="Share of the reviews that is only measured on.")
+    neutral_each: int = Field(150, ge=1, description="Texts of each of them.")
+    neutral_aside: list[str] = Field(default_factory=list)
+    """The same, only measured on: a judge from outside."""
+    test: float = Field(
+        0.2, gt=0, lt=1, description="Share of the reviews and of the neutral texts that is only measured on."
+    )
     denials: bool = Field(True, description="Whether the sentences made of frames are taught too.")
     phone_weight: float = Field(3.0, gt=0, description="What a telephone sentence counts against a review.")
     share: float = Field(
