@@ -33,6 +33,7 @@ _NE = {"ne", "n'"}
 _REACH = 4  # words behind a denial
 _STEM = 5  # letters
 _TURNED = 0.74  # what is left of a feeling that is denied, on the other side (VADER's figure)
+_GREETING = re.compile(r"\bgood (morning|afternoon|evening|night)\b")  # nothing is said to be good
 _AS_TWO = re.compile(r"\b(can|could|do|does|did|is|was|are|were|would|should|has|have|had|wo|need)n't\b")
 
 
@@ -45,7 +46,7 @@ def words(text: str) -> list[str]:
         .replace("can't", "can not")
         .replace("cannot", "can not")
     )
-    return _WORDS.findall(_AS_TWO.sub(r"\1 not", plain))
+    return _WORDS.findall(_GREETING.sub(r"good\1", _AS_TWO.sub(r"\1 not", plain)))
 
 
 def denied(said: list[str], language: str) -> list[bool]:

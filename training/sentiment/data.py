@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.adapters.sentiment.answer import LABELS
+from pipelines.adapters.sentiment.linear import LANGUAGES, LEXICONS, read_lexicon
+from pipelines.nets.sentiment_words import words
 from training.common.errors import DataError
 from training.common.manifests import Problem, refuse
 from training.sentiment.recipe import DataSettings
+
+ANSWERS = Path(__file__).parents[1] / "whisper" / "texts"
+"""`short_answers_*.txt`: ours."""
 
 TEXTS = Path(__file__).parent / "texts"
 """`phone_en.jsonl` and `phone_fr.jsonl`: 210 sentences in both languages, written for this project; what is in `part` "test" in one
@@ -63,6 +68,10 @@ def divided(settings: DataSettings, data: Path) -> Parts:
             _sentence(row, f"denied_{language}") for row in _rows(TEXTS / f"denied_{language}.jsonl")
         ]
     train += made() if settings.denials else []
+    if settings.answers:
+        answers = short_answers()
+        tests["answers"] = [s for s in answers if _drawn(s, settings.test)]
+        train += [s for s in answers if not _drawn(s, settings.test)]
     for name in settings.reviews:
         found = _once([_sentence(row, "reviews") for row in _rows(data / name)])
         tests.setdefault("reviews", []).extend(s for s in found if _drawn(s, settings.test))
@@ -97,6 +106,17 @@ def made() -> list[Sentence]:
                 for word in frame[words]:
                     found.append(Sentence(shape.format(word), label, frame["language"], "made", _MADE))
     return found
+
+
+def short_answers() -> list[Sentence]:
+    """What callers mostly say ("Yes.", "On Tuesday."), neutral; those with a word of the lexicon, thanks for one, are left out."""
+    found = []
+    for language in LANGUAGES:
+        lexicon = read_lexicon(TEXTS / LEXICONS.format(language))
+        for line in (ANSWERS / f"short_answers_{language}.txt").read_text(encoding="utf-8").splitlines():
+            if line.strip() and not any(word in lexicon for word in words(line)):
+                found.append(Sentence(line.strip(), 1, language, "answers"))
+    return _once(found)
 
 
 def _rows(path: Path) -> list[dict]:

@@ -23,6 +23,7 @@ class DataSettings(Section):
         0.2, gt=0, lt=1, description="Share of the reviews and of the neutral texts that is only measured on."
     )
     denials: bool = Field(True, description="Whether the sentences made of frames are taught too.")
+    answers: bool = Field(True, description='Whether short answers ("yes", "on Tuesday") are taught as neutral.')
     phone_weight: float = Field(3.0, gt=0, description="What a telephone sentence counts against a review.")
     share: float = Field(
         1.0, gt=0, le=1, description="Share of the training sentences that is used: for learning curves."

@@ -19,7 +19,7 @@ from training.sentiment.train import measured
 Say = Callable[[str], None]
 
 _SHARES = (0.125, 0.25, 0.5, 1.0)
-_TESTS = ("phone_en", "phone_fr", "denied_en", "denied_fr", "reviews", "neutral", "neutral_aside")
+_TESTS = ("phone_en", "phone_fr", "denied_en", "denied_fr", "reviews", "answers", "neutral", "neutral_aside")
 
 
 def table(recipes: Sequence[Path], data: Path, out: Path, overrides: Sequence[str] = (), say: Say = print) -> str:
