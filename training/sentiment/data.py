@@ -101,9 +101,9 @@ def made() -> list[Sentence]:
     """The sentences of `denials.toml`: said as they are good or bad, and good ones denied."""
     found = []
     for frame in tomllib.loads((TEXTS / "denials.toml").read_text(encoding="utf-8"))["frames"]:
-        for shapes, words, label in _MADE_AS:
+        for shapes, listed, label in _MADE_AS:
             for shape in frame[shapes]:
-                for word in frame[words]:
+                for word in frame[listed]:
                     found.append(Sentence(shape.format(word), label, frame["language"], "made", _MADE))
     return found
 

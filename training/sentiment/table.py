@@ -95,7 +95,8 @@ def _losses(found: dict, names: Sequence[str], file: Path) -> None:
             panel.plot(*zip(*run["aside"], strict=True), color=colour, ls="--", label=f"{name}, aside")
     panel.set(xlabel="steps", ylabel="cross-entropy")
     panel.grid(alpha=0.3)
-    panel.legend(fontsize=8)
+    if panel.lines:
+        panel.legend(fontsize=8)
     _save(figure, file)
 
 
