@@ -17,7 +17,7 @@ from tests.helpers.analysis import recorded
 from tests.helpers.replay import meta, two_parties
 from tests.pipelines.analysis.test_analyze import felt_call
 
-EVIL = "</p><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}\"'&\u202e"
+EVIL = "</p><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}\"'&\u202e\x00"
 VOID = {"meta", "br", "img", "hr", "input", "link"}
 
 
@@ -94,6 +94,22 @@ def test_hostile_words_stay_words():
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert page.text.count("alert(1)") >= 6
     assert "{{ 7*7 }}" in page.text
+
+
+def test_words_cannot_turn_what_follows_them():
+    html = render(*full())
+    assert "\u202e" not in html
+    assert "\x00" not in html
+
+
+def test_labels_do_not_run_into_each_other():
+    dump = two_parties()
+    call = analyze(dump)
+    (tool,) = call.tools
+    tools = tuple(msgspec.structs.replace(tool, at=at) for at in (3.0, 4.0, 9.0, 28.5))
+    picture = draw(msgspec.structs.replace(call, tools=tools), dump)
+    assert [bool(box.label) for box in picture.events] == [True, False, True, True]
+    assert [box.over for box in picture.events] == [False, False, False, True]
 
 
 def test_nothing_comes_from_outside():
