@@ -23,6 +23,7 @@ import structlog
 
 from pipelines.adapters.agent.engine import EmbeddedEngine
 from pipelines.adapters.agent.factory import Endpoint
+from pipelines.analysis.analysis import Findings
 from pipelines.analysis.files import read_analysis, write_analysis
 from pipelines.errors import DumpError, ModelError
 from server.agent_config import AgentConfig, ExtractedField
@@ -30,11 +31,15 @@ from server.analysis.findings import find
 
 WAITING = 64
 """Calls that may wait for their analysis, and that may wait for the language model."""
-_CHILD_S = 120.0
+_CHILD_S = 300.0  # for half a second of work: whatever serves calls goes first
 _TRIES = 3  # times that calls may cut the model off
 _ROOT = Path(__file__).parents[2]
 
 log = structlog.get_logger()
+
+
+def _command(folder: Path) -> tuple[str, ...]:
+    return sys.executable, "-m", "pipelines.analysis", str(folder.absolute())
 
 
 class _Question(msgspec.Struct):
@@ -97,7 +102,7 @@ class Analyst:
     async def _write(self, folder: Path) -> bool:
         """Let a child write the file. Whether it did."""
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pipelines.analysis", str(folder.absolute())),  # noqa: ASYNC240 (reads no disk)
+            *_command(folder),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
@@ -128,7 +133,7 @@ class Analyst:
     async def _ask_all(self) -> None:
         while True:
             await self._asked.wait()
-            if isinstance(self._llm, EmbeddedEngine):
+            while isinstance(self._llm, EmbeddedEngine) and not self._quiet.is_set():
                 await self._quiet.wait()
             question = self._questions.popleft()
             if not self._questions:
@@ -140,38 +145,43 @@ class Analyst:
                 asking.cancel()  # if this task was
                 self._asking = None
             if asking.cancelled():
-                self._again(question)
+                await self._again(question)
             elif (error := asking.exception()) is not None:  # a defect costs this analysis, not the next
                 self._count("not_found")
                 log.error("findings_failed", dump=question.folder.name, error=type(error).__name__)
 
-    def _again(self, question: _Question) -> None:
+    async def _again(self, question: _Question) -> None:
         """A call cut it off."""
         question.tries += 1
-        if question.tries >= _TRIES:
-            self._count("not_found")
-        else:
+        if question.tries < _TRIES:
             self._ask_for(question)
+        else:
+            await self._keep(question.folder, None, "calls came in between")
 
     async def _ask(self, question: _Question) -> None:
         assert self._llm is not None
+        found, missing = None, "nobody said anything"
         try:
             analysis = await asyncio.to_thread(read_analysis, question.folder)
-            if not any(turn.heard.strip() for turn in analysis.turns):
-                found, missing = None, "nobody said anything"
-            else:
+            if any(turn.heard.strip() for turn in analysis.turns):
                 found, missing = await find(self._llm, self._model, analysis, question.fields), ""
         except ModelError as error:
-            found, missing = None, str(error)
+            missing = str(error)
             log.warning("findings_missing", dump=question.folder.name, reason=missing)
-        except DumpError:
-            self._count("not_found")  # removed meanwhile
-            return
-        analysis = msgspec.structs.replace(analysis, findings=found, findings_missing=missing)
-        try:
-            await asyncio.to_thread(write_analysis, question.folder, analysis)
-        except OSError as error:
+        except DumpError:  # removed meanwhile
             self._count("not_found")
-            log.warning("analysis_not_written", dump=question.folder.name, reason=error.strerror)
             return
+        await self._keep(question.folder, found, missing)
+
+    async def _keep(self, folder: Path, found: Findings | None, missing: str) -> None:
+        try:
+            await asyncio.to_thread(_rewrite, folder, found, missing)
+        except (DumpError, OSError) as error:
+            found = None
+            log.warning("analysis_not_written", dump=folder.name, error=type(error).__name__)
         self._count("found" if found else "not_found")
+
+
+def _rewrite(folder: Path, found: Findings | None, missing: str) -> None:
+    analysis = read_analysis(folder)
+    write_analysis(folder, msgspec.structs.replace(analysis, findings=found, findings_missing=missing))

@@ -20,6 +20,7 @@ MAX_SUMMARY = 600
 """Longest summary, in characters."""
 _MAX_QUOTE = 200
 _FEW_DIGITS = 3
+_SPELLED = 1e9  # nobody says larger numbers in words; and none that is not finite
 _LANGUAGES = ("en", "fr")
 
 Value = str | int | float | bool
@@ -78,8 +79,7 @@ def _finding(field: ExtractedField, given: object, said: "Said") -> Finding:
     if value is None:
         return Finding()
     if not fits(field, value):
-        kind = "one of the words" if isinstance(field.type, list) else f"a {field.type}"
-        return Finding(left_out=f"not {kind}")
+        return Finding(left_out="not one of the words" if isinstance(field.type, list) else f"not of type {field.type}")
     if not said.words(quote):
         return Finding(left_out="its quote is not in the transcript")
     literal = not isinstance(field.type, list) and field.type in ("string", "integer", "number")
@@ -137,6 +137,8 @@ class Said:
         """Whether this number was said, in figures or, in English or French, in words."""
         if any(abs(value - said) < 1e-9 for text in self._texts for said in figures(text)):
             return True
+        if not abs(value) < _SPELLED:
+            return False
         spelled = (plain(num2words(value, lang=language)) for language in _LANGUAGES)
         return any(f" {words} " in said for words in spelled for said in self._plain)
 

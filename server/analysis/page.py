@@ -1,6 +1,7 @@
 """An analysis as one HTML file that needs nothing else: no script, no font, no picture from outside. What parties said may be anything: the
 template escapes every word."""
 
+import re
 from pathlib import Path
 
 import jinja2
@@ -42,6 +43,7 @@ def render(analysis: Analysis, dump: Dump) -> str:
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -55,6 +57,14 @@ def render(analysis: Analysis, dump: Dump) -> str:
         silent=sum(silence.seconds for silence in analysis.silences),
         murmurs=[overlap for overlap in analysis.overlaps if is_murmur(overlap)],
     )
+
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that show nothing, and those that turn the direction of whatever follows."""
+
+
+def _shown(value: object) -> object:
+    return _UNSEEN.sub(" ", value) if type(value) is str else value  # what is marked up already is the template's own
 
 
 def is_murmur(overlap: Overlap) -> bool:
@@ -78,7 +88,9 @@ def _unheard(turn: SpokenTurn) -> str:
 
 
 def _ms(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds * 1000:.0f} ms"
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
 
 
 def _value(value: object) -> str:

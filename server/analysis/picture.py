@@ -1,6 +1,8 @@
 """Where things stand in the page's picture of a call: both voices on one time axis, feeling above them, events below. Numbers only; the page's
 template draws them."""
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 
@@ -9,20 +11,23 @@ from pipelines.replay.dump import Dump
 from server.observe.listen import Samples, both_sides
 
 _PER_SECOND = 16.0  # units; about a centimetre is two seconds
-_NARROWEST, _WIDEST = 640.0, 12_000.0
+_NARROWEST, _WIDEST = 880.0, 12_000.0
+_LETTER = 6.2  # units of a label's letter
 _COLUMN = 2.0  # units of a wave's column
 _AMPLITUDE = 36.0
 _QUIET = 1_600  # a voice that never reaches this is drawn as quiet as it is
 
 
 class Box(msgspec.Struct, frozen=True):
-    """From `x`, `width` units wide. `label`: what is written on it; `title`: what it is, in words; `kind`: how it looks."""
+    """From `x`, `width` units wide. `label`: what is written on it, `over`: before `x`, for lack of room; `title`: what it is, in words; `kind`: how
+    it looks."""
 
     x: float
     width: float
     label: str = ""
     title: str = ""
     kind: str = ""
+    over: bool = False
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -93,21 +98,44 @@ def draw(analysis: Analysis, dump: Dump) -> Picture:
             for s in analysis.silences
         ],
         music=[box(m.start, m.end - m.start, "♪", f"{clock(m.start)} hold music") for m in analysis.music],
-        interruptions=[
-            box(i.at, 0, "agent cuts in" if i.by == "agent" else "interrupts", f"{clock(i.at)} the {i.by} interrupts")
-            for i in analysis.interruptions
-        ],
-        events=_events(analysis, box),
+        interruptions=_apart(
+            [
+                box(
+                    i.at,
+                    0,
+                    "agent cuts in" if i.by == "agent" else "interrupts",
+                    f"{clock(i.at)} the {i.by} interrupts",
+                )
+                for i in analysis.interruptions
+            ],
+            width,
+        ),
+        events=_apart(_events(analysis, box), width),
     )
 
 
-def _events(analysis: Analysis, box) -> list[Box]:
+def _events(analysis: Analysis, box: Callable[..., Box]) -> list[Box]:
     tools = [
         box(t.at, t.seconds, t.tool, f"{clock(t.at)} {t.tool}: {t.outcome} after {t.seconds:.2f} s", t.outcome)
         for t in analysis.tools
     ]
     keys = [box(k.at, 0.1, k.key, f"{clock(k.at)} key {k.key} ({k.party})", "key") for k in analysis.keys]
     return [*tools, *keys]
+
+
+def _apart(boxes: list[Box], width: float) -> list[Box]:
+    """Boxes whose labels do not run into each other: of those that would, the first is written. The last may end at the picture's edge."""
+    out: list[Box] = []
+    free = 0.0
+    for box in sorted(boxes, key=lambda one: one.x):
+        length = (len(box.label) + 1) * _LETTER
+        over = box.x + length > width
+        start = width - length if over else box.x
+        label = box.label if start >= free else ""
+        if label:
+            free = start + length
+        out.append(msgspec.structs.replace(box, label=label, over=over))
+    return out
 
 
 def _height(label: str, p: float) -> float:
