@@ -119,7 +119,7 @@ class AgentConfig(Section):
     there yet (no openers: none does); `filler_ms`: ... before a filler, once a tool was called. `cut_in`: said to a caller
     who leaves no pause for an answer. `hold_music`: heard while a tool takes long, a sound file of which 12 s are used, "soft" (our own)
     or "none". `keypad`: tools to
-    ask the caller for keys and to press some. `emotion`: it is told when the caller sounds angry, sad or happy (`models.emotion`); `sentiment`: what each of
+    ask the caller for keys and to press some. `emotion`: what it is told when the caller sounds so, by the emotions of `models.emotion`, for all languages or by language; `sentiment`: what each of
     the caller's turns says is counted as negative, neutral or positive (`models.sentiment`); `follow_caller`: what another voice in the room says, than that
     which spoke first, is left out (`models.speaker`). `analyse`: a recorded call has an analysis beside its dump
     soon after it ended; `extract`: fields that are filled in then, by name. `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
@@ -150,7 +150,7 @@ class AgentConfig(Section):
     filler_ms: Milliseconds = 1_500
     transfer_number: str = ""
     keypad: bool = False
-    emotion: bool = False
+    emotion: dict[str, Text | dict[Language, Text]] = {}
     sentiment: bool = False
     follow_caller: bool = False
     analyse: bool = False
@@ -190,5 +190,7 @@ def example_agent() -> AgentConfig:
         greeting=phrases.EXAMPLE_GREETING,
         instructions=texts.INSTRUCTIONS,
         tools=["clinic"],
+        emotion={"anger": texts.ANGRY},
+        sentiment=True,
         transfer_number="+15550199",
     )

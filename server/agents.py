@@ -75,6 +75,10 @@ class Agents:
             tools=toolbox.tools,
             fallback=fallback or None,
             limits=_limits(agent, settings.models.llm),
+            notes={
+                label: dict.fromkeys(agent.languages, text) if isinstance(text, str) else text
+                for label, text in agent.emotion.items()
+            },
             fallback_limits=settings.models.llm_fallback and _limits(agent, settings.models.llm_fallback),
         )
         progress(f"prompt of {agent.name}")

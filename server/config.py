@@ -161,24 +161,26 @@ class TurnModelSettings(Section):
 
 
 class EmotionSettings(Section):
-    """`model`: what tells by the sound how a caller feels, for agents with `emotion`; "none": nothing does. `sure`: probability from which the
-    agent is told."""
+    """`model`: what tells by the sound how a caller feels, for agents with `emotion`; "none": nothing does. `sure`: by emotion, the probability from
+    which an agent may be told of it, and it is told of no other; none: those that were measured for the model."""
 
-    model: str = "none"
-    sure: float = Field(_POLICY.emotion_sure, gt=0, le=1)
+    model: str = "emotion-logistic"
+    sure: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field({})
 
 
 class SpeakerSettings(Section):
     """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
-    from which a voice is his, below which it is another's."""
+    from which a voice is his, below which it is another's; none: those that were measured for the model."""
 
     model: str = "none"
-    same: float = Field(_POLICY.voice_same, ge=-1, le=1)
-    other: float = Field(_POLICY.voice_other, ge=-1, le=1)
+    same: float | None = Field(None, ge=-1, le=1)
+    other: float | None = Field(None, ge=-1, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> "SpeakerSettings":
-        if self.other > self.same:
+        if (self.same is None) != (self.other is None):
+            raise ValueError("`same` and `other` belong together. Give both or neither.")
+        if self.same is not None and self.other > self.same:
             raise ValueError("`other` must not be above `same`. Raise the one or lower the other.")
         return self
 
@@ -186,7 +188,7 @@ class SpeakerSettings(Section):
 class SentimentSettings(Section):
     """`model`: what tells the sentiment of a caller's turns, for agents with `sentiment`; "none": nothing does."""
 
-    model: str = "none"
+    model: str = "sentiment-linear"
 
 
 class LlmSettings(Section):

@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.adapters import kinds
+from pipelines.errors import ModelError
 from pipelines.frames import TELEPHONE
 from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
 from pipelines.models.store import Store
+from pipelines.turns.policy import CallSettings
 from pipelines.turns.sentences import Chunker
 from server.agent_config import VoiceSettings
-from server.config import AgentConfig, Config, SttSettings
+from server.config import AgentConfig, Config, ModelSettings, SttSettings
 from server.inference.hold import hold_music
 from server.inference.listen import VoiceWorker
 from server.inference.newest import NewestWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
-from server.settings import phrases_of
+from server.settings import emotion_limits, measured, phrases_of
 
 Progress = Callable[[str], None]
 Observe = Callable[[str, float], None]
@@ -39,6 +41,7 @@ class Engines:
         self.sentiment: NewestWorker | None = None
         self.voices: NewestWorker | None = None
         self._speakers: dict[str, SpeakWorker] = {}  # by agent
+        self._models = ModelSettings()
 
     @classmethod
     async def open(cls, config: Config, observe: Observe, progress: Progress) -> "Engines":
@@ -51,6 +54,7 @@ class Engines:
         return engines
 
     async def _load(self, config: Config, observe: Observe, progress: Progress) -> None:
+        self._models = config.models
         store = config.store()
         models = config.models
         talking = [agent for agent in config.agents if agent.kind == "llm"]
@@ -78,6 +82,7 @@ class Engines:
         self.turn = await newest("turn", models.turn.model, _TURN_TIMEOUT_S)
         if any(agent.emotion for agent in talking):
             self.emotion = await newest("emotion", models.emotion.model, _FEELING_TIMEOUT_S)
+            _require_emotions(talking, models, self.emotion and self.emotion.model)
         if any(agent.sentiment for agent in talking):
             self.sentiment = await newest("sentiment", models.sentiment.model, _FEELING_TIMEOUT_S)
         if any(agent.follow_caller for agent in talking):
@@ -115,6 +120,11 @@ class Engines:
         if speaker is not None:
             await speaker.warm(texts)
 
+    def measured(self, settings: CallSettings) -> CallSettings:
+        """A call's settings with the thresholds of the models that are loaded."""
+        emotion, speaker = (worker and worker.model for worker in (self.emotion, self.voices))
+        return measured(settings, self._models, emotion, speaker)
+
     def speaker(self, agent: AgentConfig) -> SpeakWorker | None:
         return self._speakers.get(agent.name)
 
@@ -129,6 +139,17 @@ class Engines:
             *set(self._speakers.values()),
         ]
         await asyncio.gather(*(worker.aclose() for worker in workers if worker is not None))
+
+
+def _require_emotions(agents: Sequence[AgentConfig], models: ModelSettings, emotion: object) -> None:
+    """Raises ModelError for what an agent would wait for in vain."""
+    there = emotion_limits(models, emotion)
+    for agent in agents:
+        if unknown := sorted(set(agent.emotion) - set(there)):
+            raise ModelError(
+                f"agents.emotion of {agent.name}: {models.emotion.model} has no limit for {', '.join(unknown)}, but for "
+                f"{', '.join(sorted(there)) or 'none'}. Add one to models.emotion.sure, or drop it."
+            )
 
 
 def recurring(agent: AgentConfig) -> list[tuple[str, str]]:

@@ -116,7 +116,7 @@ class House:
         """Drive one call to its end; returns why it ended. `placed`: it is one of those that we placed."""
         named = self.config.agent_named(placed.agent) if placed is not None else None
         chosen = named or self.config.agent_for(started.called)
-        settings = call_settings(self.config, chosen)
+        settings = self._engines.measured(call_settings(self.config, chosen))
         if placed is not None:
             settings = outbound_settings(settings, placed)
         call = Call(settings)

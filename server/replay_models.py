@@ -25,7 +25,7 @@ from server.inference.hold import hold_music
 from server.inference.phrase_cache import PhraseCache, phrase_key
 from server.inference.voicing import Pcm, finished_pieces, wire_audio
 from server.observe import log
-from server.settings import call_settings
+from server.settings import call_settings, measured
 
 Progress = Callable[[str], None]
 
@@ -74,16 +74,17 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
         for pcm in finished_pieces(voice, action.text, action.language):
             yield wire_audio(pcm, voice.sample_rate, meta.outbound)
 
+    judges = _judges(store, config, agent)
     with ExitStack() as stack:
         yield ReplayModels(
-            settings=call_settings(config, agent),
+            settings=measured(call_settings(config, agent), config.models, judges.emotion, judges.speaker),
             voice_activity=voice_activity if denoiser is None else _Denoised(voice_activity, denoiser),
             speech_to_text=speech_to_text,
             speak=speak,
             agent=stack.enter_context(_open_agent(config, agent, meta, progress)) if with_agent else None,
             agent_name=agent.name,
             hot_words=", ".join(agent.hot_words),
-            judges=_judges(store, config, agent),
+            judges=judges,
         )
 
 

@@ -5,6 +5,8 @@ from pipelines.events import EmotionHeard
 from pipelines.turns.asked import Asked
 from pipelines.turns.policy import CallSettings
 
+_CALM = 0.5  # from which what is not told of counts as another emotion
+
 
 class Feeling:
     """Of one caller, over his call."""
@@ -16,10 +18,11 @@ class Feeling:
 
     def heard(self, event: EmotionHeard) -> list[Action]:
         """A stretch of speech sounds like that. A doubtful one changes nothing; a calm one lets the next angry one be told."""
-        if event.p < self._settings.emotion_sure or event.label == self._told:
+        sure = self._settings.emotion_sure.get(event.label)
+        if event.label == self._told or event.p < (_CALM if sure is None else sure):
             return []
         self._told = event.label
-        return [] if event.label in self._settings.emotion_unmarked else [Notice("emotion", event.label, event.p)]
+        return [] if sure is None else [Notice("emotion", event.label, event.p)]
 
     def turn_taken(self, asked: Asked) -> list[Action]:
         """He said something that is to be answered."""

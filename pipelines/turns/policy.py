@@ -98,10 +98,8 @@ class CallSettings(msgspec.Struct, frozen=True):
     """Ask a model, by the sound of each stretch of speech, how the caller feels."""
     appraise: bool = False
     """Ask a model for the sentiment of each of his turns."""
-    emotion_sure: float = 0.8
-    """Probability from which the agent is told of an emotion."""
-    emotion_unmarked: tuple[str, ...] = ("neutral", "other")
-    """Emotions that are not worth telling."""
+    emotion_sure: dict[str, float] = {}
+    """Probability from which the agent is told of an emotion; of those that are not named it is told nothing."""
 
     # speaking
     lead_us: int = 160 * MS

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from server import engines
 from server.config import Config
 from server.engines import Engines
 from server.models import CallModels
+from server.settings import call_settings
 from tests.helpers.hearing import LoudnessVad, ScriptedStt
 from tests.helpers.houses import open_house
 from tests.helpers.voice import ToneVoice
@@ -129,6 +131,8 @@ async def test_without_a_detector_the_words_alone_end_turns(voices, monkeypatch)
 class Moody:
     """Hears anger in what is loud, reads it in what ends with "!"; "broken" breaks it."""
 
+    thresholds = MappingProxyType({"angry": 0.7, "same": 0.4, "other": 0.2})
+
     labels = ("angry", "neutral")
 
     def recognize(self, audio):
@@ -145,7 +149,10 @@ class Moody:
 
 
 FEELING = {
-    "agents": [{"name": "a", "languages": ["en"], "emotion": True, "sentiment": True}, {"name": "b", "numbers": ["1"]}],
+    "agents": [
+        {"name": "a", "languages": ["en"], "emotion": {"angry": "Be kind."}, "sentiment": True},
+        {"name": "b", "numbers": ["1"]},
+    ],
     "models": {port: {"model": "feeling"} for port in ("emotion", "sentiment", "speaker")},
 }
 
@@ -173,6 +180,14 @@ async def test_feelings_are_told_for_the_agents_that_want_them(voices, monkeypat
     assert not [thread for thread in threading.enumerate() if thread.name in ("emotion", "sentiment")]
 
 
+async def test_an_emotion_that_the_model_is_never_sure_of_is_an_error_that_names_it(voices, monkeypatch):
+    monkeypatch.setattr(engines, "load_model", lambda store, name: Moody())
+    config = Config.model_validate(FEELING | {"agents": [{"name": "a", "emotion": {"bored": "Hurry."}}]})
+    with pytest.raises(ModelError, match=r"agents\.emotion of a: feeling has no limit for bored, but for angry"):
+        await Engines.open(config, lambda name, value: None, lambda what: None)
+    assert not [thread for thread in threading.enumerate() if thread.name == "emotion"]
+
+
 async def test_without_such_an_agent_no_feeling_is_loaded(voices, monkeypatch):
     monkeypatch.setattr(engines, "load_model", lambda store, name: pytest.fail(f"{name} was loaded"))
     config = Config.model_validate(FEELING | {"agents": [{"name": "a", "languages": ["en"]}]})
@@ -195,3 +210,19 @@ async def test_voices_are_told_apart_for_an_agent_that_follows_its_caller(voices
     assert np.frombuffer(told.voice, "<f2") == pytest.approx([0.6, 0.8], abs=1e-3)
     await opened.close()  # waits for what runs
     assert answers.empty()
+
+
+async def test_calls_go_by_what_was_measured_for_the_models_or_by_the_configuration(voices, monkeypatch):
+    monkeypatch.setattr(engines, "load_model", lambda store, name: Moody())
+    agents = [{"name": "a", "languages": ["en"], "follow_caller": True, "emotion": {"angry": "Be kind."}}]
+    config = Config.model_validate(FEELING | {"agents": agents})
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    settings = opened.measured(call_settings(config, config.agents[0]))
+    assert settings.emotion_sure["angry"] == 0.7
+    assert (settings.voice_same, settings.voice_other) == (0.4, 0.2)
+    config.models.emotion.sure = {"angry": 0.9}
+    config.models.speaker = {"model": "feeling", "same": 0.6, "other": 0.5}
+    settings = opened.measured(settings)
+    assert settings.emotion_sure == {"angry": 0.9}
+    assert (settings.voice_same, settings.voice_other) == (0.6, 0.5)
+    await opened.close()

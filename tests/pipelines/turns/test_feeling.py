@@ -9,7 +9,7 @@ from pipelines.turns.feeling import Feeling
 from pipelines.turns.policy import CallSettings
 from tests.helpers.bench import SETTINGS, Bench
 
-ANGRY = do.Notice("emotion", "angry", 0.9)
+SURE = {"angry": 0.8, "happy": 0.7}
 
 
 def told(feeling: Feeling, *heard: tuple[str, float]) -> list[str]:
@@ -17,16 +17,21 @@ def told(feeling: Feeling, *heard: tuple[str, float]) -> list[str]:
 
 
 def test_an_emotion_is_told_once_and_again_after_another():
-    feeling = Feeling(CallSettings())
+    feeling = Feeling(CallSettings(emotion_sure=SURE))
     assert told(feeling, ("angry", 0.9), ("angry", 0.95)) == ["angry"]
     assert told(feeling, ("neutral", 0.9), ("angry", 0.85)) == ["angry"]
     assert told(feeling, ("happy", 0.9), ("angry", 0.85)) == ["happy", "angry"]
 
 
 def test_a_doubtful_emotion_is_none():
-    feeling = Feeling(CallSettings(emotion_sure=0.8))
+    feeling = Feeling(CallSettings(emotion_sure=SURE))
     assert told(feeling, ("angry", 0.79)) == []
-    assert told(feeling, ("angry", 0.8), ("neutral", 0.5), ("angry", 0.9)) == ["angry"]
+    assert told(feeling, ("angry", 0.8), ("neutral", 0.4), ("angry", 0.9)) == ["angry"]
+
+
+def test_what_nobody_set_a_limit_for_is_not_told():
+    assert told(Feeling(CallSettings()), ("angry", 1.0)) == []
+    assert told(Feeling(CallSettings(emotion_sure=SURE)), ("bored", 1.0)) == []
 
 
 def test_sentiment_is_asked_of_words_and_not_of_keys():
@@ -39,7 +44,7 @@ def test_sentiment_is_asked_of_words_and_not_of_keys():
 
 
 def bench(**changed) -> Bench:
-    settings = msgspec.structs.replace(SETTINGS, feel=True, appraise=True, **changed)
+    settings = msgspec.structs.replace(SETTINGS, feel=True, appraise=True, emotion_sure=SURE, **changed)
     bench = Bench(settings, speech=((2.5, 4.0),), words=("I have been waiting for an hour.",))
     bench.emotion = ("angry", 0.9)
     return bench
