@@ -28,7 +28,7 @@ class RecordingError(AlloError):
 
 def diarize(
     file: Annotated[Path, typer.Argument(help="A recording: WAV, FLAC, MP3, Ogg, at any rate.", metavar="FILE")],
-    model: Annotated[str, typer.Option(help="A speaker encoder of the model store.")] = "speaker-ecapa",
+    model: Annotated[str, typer.Option(help="A speaker encoder of the model store.")] = "resemblyzer",
     people: Annotated[int | None, typer.Option(help="How many speak, when that is known.", min=1)] = None,
     as_it_comes: Annotated[
         bool, typer.Option("--online", help="As it would be told while listening: nothing is changed later.")

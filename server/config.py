@@ -172,7 +172,7 @@ class SpeakerSettings(Section):
     """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
     from which a voice is his, below which it is another's; none: those that were measured for the model."""
 
-    model: str = "none"
+    model: str = "resemblyzer"
     same: float | None = Field(None, ge=-1, le=1)
     other: float | None = Field(None, ge=-1, le=1)
 

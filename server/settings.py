@@ -41,7 +41,7 @@ def measured(settings: CallSettings, models: ModelSettings, emotion: object, spe
     return msgspec.structs.replace(
         settings,
         emotion_sure=emotion_limits(models, emotion),
-        voice_same=voice.get("same", default.voice_same) if models.speaker.same is None else models.speaker.same,
+        voice_same=voice.get("short", default.voice_same) if models.speaker.same is None else models.speaker.same,
         voice_other=voice.get("other", default.voice_other) if models.speaker.other is None else models.speaker.other,
     )
 

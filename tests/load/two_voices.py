@@ -103,7 +103,7 @@ def listen(
         languages=("en",),
         phrases={"en": _SILENT},
         follow=encoder is not None,
-        voice_same=known.get("same", CallSettings().voice_same),
+        voice_same=known.get("short", CallSettings().voice_same),
         voice_other=known.get("other", CallSettings().voice_other),
     )
     answers = ModelAnswers(vad, stt, Listener(), ("en",), speak=lambda action: [], judges=Judges(speaker=encoder))

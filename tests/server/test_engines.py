@@ -131,7 +131,7 @@ async def test_without_a_detector_the_words_alone_end_turns(voices, monkeypatch)
 class Moody:
     """Hears anger in what is loud, reads it in what ends with "!"; "broken" breaks it."""
 
-    thresholds = MappingProxyType({"angry": 0.7, "same": 0.4, "other": 0.2})
+    thresholds = MappingProxyType({"angry": 0.7, "short": 0.4, "other": 0.2})
 
     labels = ("angry", "neutral")
 

@@ -5,8 +5,9 @@ Three LSTM layers of 256 over 40 mel powers, the last state through a linear lay
 Its own code also cuts out silence by webrtcvad before; here whoever calls gives speech.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ class Resemblyzer:
     """Serves all calls, from one thread at a time; keeps nothing between them."""
 
     size = 256
+    thresholds: Mapping[str, float] = MappingProxyType(
+        {"clean": 0.82, "noisy": 0.80, "short": 0.78, "same": 0.65, "other": 0.70}
+    )
+    """As in `Ecapa`, measured by `allo train speakers-table` and `diarization-table`."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` holds `pretrained.pt`. Raises ModelError."""
