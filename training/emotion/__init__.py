@@ -1,0 +1,1 @@
+"""How a caller sounds: angry, happy, sad, neutral, something else."""

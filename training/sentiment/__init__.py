@@ -1,0 +1,1 @@
+"""What a caller's words feel like: negative, neutral, positive, in English and French."""
