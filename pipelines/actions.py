@@ -42,6 +42,32 @@ class JudgeTurn(Action):
     last: int
 
 
+class Perceive(Action):
+    """Tell by their sound how somebody feels, and who he is, who says media samples [first, last), what `Transcribe(request)` is about. Answered
+    by `EmotionHeard` and `VoiceHeard`, of the models that there are; not at all, or by `ModelFailed("emotion" or "speaker", request)`, when they
+    are busy with others: the call does not wait for them."""
+
+    request: int
+    first: int
+    last: int
+
+
+class Appraise(Action):
+    """Tell the sentiment of `text`, the caller's turn number `turn` (from 0). Answered by `SentimentRead`, or not at all, as `Perceive`."""
+
+    turn: int
+    text: str
+    language: str
+
+
+class Notice(Action):
+    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`)."""
+
+    fact: str
+    value: str
+    p: float
+
+
 class StartReply(Action):
     """Let the agent answer `text`, said by the caller in `language`; answered by `ReplyDelta`... and `ReplyFinished`.
 
@@ -198,6 +224,9 @@ AnyAction = (
     AnalyzeWindow
     | Transcribe
     | JudgeTurn
+    | Perceive
+    | Appraise
+    | Notice
     | StartReply
     | CommitReply
     | ForgetReply

@@ -36,6 +36,7 @@ from pipelines.turns.asked import Asked
 from pipelines.turns.barge_in import OVERLAP, Contest, Overlap, murmured
 from pipelines.turns.callee import CALLEE, Callee
 from pipelines.turns.farewell import Farewell, Words
+from pipelines.turns.feeling import Feeling
 from pipelines.turns.hearing import ENDPOINT, TURN_LIMIT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
 from pipelines.turns.policy import CallSettings
@@ -45,6 +46,7 @@ from pipelines.turns.silence import SILENCE, Silence
 from pipelines.turns.speaking import FILLER, PLAYOUT, REPLY_END, Speaking
 from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from pipelines.turns.starving import STARVED, Starving
+from pipelines.turns.voices import Voices
 
 __all__ = ["WINDOW", "Call", "CallSettings"]
 
@@ -66,6 +68,7 @@ class Call:
         self._hearing = Hearing(settings)
         self._keypad = Keypad(settings)
         self._callee = Callee(settings)
+        self._feeling, self._voices = Feeling(settings), Voices(settings)
         self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
         self._silence, self._starving = Silence(settings), Starving()
         self._retry, self._farewell = Retry(settings), Farewell(settings)
@@ -77,6 +80,7 @@ class Call:
             ev.CallEnded: self._call_ended,
             ev.WindowAnalyzed: self._window_analyzed,
             ev.TranscriptReady: self._transcript_ready,
+            ev.VoiceHeard: self._voice_heard,
             ev.ReplyFinished: self._reply_finished,
             ev.SpeechSynthesized: self._speech_synthesized,
             ev.ModelFailed: self._model_failed,
@@ -148,10 +152,11 @@ class Call:
         self._retry.window_analyzed()
         if self.settings.echo:
             return
-        change = self._speech.window_analyzed(event.first, event.p_speech)
+        on = self.settings.speech_on_over if self._speaking.talks(at) else None
+        change = self._speech.window_analyzed(event.first, event.p_speech, on)
         if change is None:
             if self._hearing.speaking and self._overlap is not None:
-                self._out += self._hearing.look(event.first + WINDOW, at)
+                self._out += self._hearing.look(event.first + WINDOW, self._speech.last, at)
             elif self._hearing.speaking:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
                 self._out += answering.drop_stale(self._hearing, self._speaking)
@@ -186,6 +191,8 @@ class Call:
                 self.settings, said_at, at, self._speaking.left_us(at), begun=not self._speaking.reply.unnoticed
             )
             self._out.append(self._overlap.begin())
+            self._hearing.listen_closely(at)
+            self._out += self._hearing.look(self._speech.last, self._speech.last, at)
 
     def _speech_stopped(self, at: int, last: int) -> None:
         if not self._hearing.speaking:
@@ -229,6 +236,14 @@ class Call:
         if self.settings.speculate and self._overlap is None and not self._callee.waiting:
             self._out += answering.prepare(at, self._hearing, self._speaking)
 
+    def _voice_heard(self, at: int, event: ev.VoiceHeard) -> None:
+        """Whose words are they? Another's are no words of this call."""
+        seconds = self._hearing.seconds(event.request)
+        if seconds and self._voices.another(event, seconds):
+            self._out += [do.Observed("other_voice"), *self._hearing.leave_out(event.request)]
+            self._out += answering.drop_stale(self._hearing, self._speaking)
+            self._take_turn(at)
+
     def _endpoint(self, at: int) -> None:
         self._hearing.endpoint_reached()
         self._take_turn(at)
@@ -254,6 +269,7 @@ class Call:
             self._begin_reply(at, produced=True)
         self._silence.broken(at)
         self._out += [do.TurnTaken(asked.turn), do.CancelDeadline(SILENCE), *answering.start(at, asked, self._speaking)]
+        self._out += self._feeling.turn_taken(asked)
         self._pump(at)
 
     # ---- whom we called
@@ -296,15 +312,25 @@ class Call:
         overlap = self._overlap
         kind = overlap.verdict(at, self._hearing, self.inbound.end - self._speech.last) if overlap is not None else None
         if kind is Overlap.INTERRUPTION:
-            self._out += overlap.won(at) if self._speaking.audible else []
+            self._out += overlap.won(self._speaking.held_at or at) if self._speaking.audible else []
             self._cut_reply(at)
         elif kind is not None:
-            self._out += [do.Observed(kind.value), do.CancelDeadline(ENDPOINT), do.CancelDeadline(TURN_LIMIT)]
+            self._out += [
+                *self._speaking.go_on(at),
+                do.Observed(kind.value),
+                do.CancelDeadline(ENDPOINT),
+                do.CancelDeadline(TURN_LIMIT),
+            ]
             self._hearing.reset()
             self._overlap = None
             self._pump(at)
         elif overlap is not None:
             self._out += overlap.undecided(at)
+            if overlap.startles(self._hearing):
+                self._out += self._speaking.hold(at)
+            elif overlap.calms(self._hearing) and self._speaking.held_at is not None:
+                self._out += self._speaking.go_on(at)
+                self._pump(at)
 
     def _cut_reply(self, at: int) -> None:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""
@@ -409,7 +435,7 @@ class Call:
     # ---- what concerns one side only, and time
 
     def _pass_on(self, at: int, event: ev.Event) -> None:
-        self._out += one_sided.take(at, event, self._hearing, self._speaking, self._keypad)
+        self._out += one_sided.take(at, event, self._hearing, self._speaking, self._keypad, self._feeling)
 
     def _deadline_reached(self, at: int, event: ev.DeadlineReached) -> None:
         self._deadlines[event.name](at)

@@ -84,6 +84,29 @@ class TurnJudged(Event):
     p_end: float
 
 
+class EmotionHeard(Event):
+    """Answer to `Perceive`: the likeliest of the model's emotions, and its probability, 0 to 1."""
+
+    request: int
+    label: str
+    p: float
+
+
+class VoiceHeard(Event):
+    """Answer to `Perceive`: the voice in that stretch of speech. `voice`: an embedding of length 1, as little-endian float16."""
+
+    request: int
+    voice: bytes
+
+
+class SentimentRead(Event):
+    """Answer to `Appraise`: "negative", "neutral" or "positive", whichever is likeliest, and its probability, 0 to 1."""
+
+    turn: int
+    label: str
+    p: float
+
+
 class ReplyDelta(Event):
     """The agent's next piece of text in `reply`."""
 
@@ -131,7 +154,7 @@ class SpeechSynthesized(Event):
 
 
 class ModelFailed(Event):
-    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad" or "turn"; `request`: the request's, reply's or chunk's
+    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad", "turn", "emotion", "speaker" or "sentiment"; `request`: the request's, reply's or chunk's
     number (for "tts" the chunk, with `reply` set). A carrier that refuses a transfer fails in the same way, as port "transfer"."""
 
     port: str
@@ -188,6 +211,9 @@ AnyEvent = (
     | WindowAnalyzed
     | TranscriptReady
     | TurnJudged
+    | EmotionHeard
+    | VoiceHeard
+    | SentimentRead
     | ReplyDelta
     | ToolExpected
     | ToolStarted

@@ -1,13 +1,34 @@
 """What is wrong with a table of settings, in words: `key: what is wrong. mend`, all of it at once."""
 
 import difflib
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
+from pipelines.errors import AlloError
+
 Location = tuple[int | str, ...]
+
+
+def read_table(path: Path, *, error: type[AlloError], mend: str) -> dict[str, Any]:
+    """What a TOML file holds. Raises `error`, with `mend` when there is no such file, and the line when it is not TOML."""
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as missing:
+        raise error(f"{path}: {missing.strerror}. {mend}") from missing
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise error(f"{path}: not TOML: {wrong}. Mend that line.") from wrong
+
+
+def listed(path: Path, problems: Sequence[str]) -> str:
+    """A file's problems, counted, one a line."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return f"{path}: {count}\n" + "\n".join(f"  {problem}" for problem in problems)
 
 
 def explain(error: ValidationError, root: type[BaseModel]) -> list[str]:

@@ -18,6 +18,10 @@ Tool = Annotated[
 ]
 Seconds = Annotated[float, Field(gt=0)]
 Milliseconds = Annotated[int, Field(ge=0)]
+FieldName = Annotated[str, shaped(r"[a-z][a-z0-9_]{0,39}", "a field's name is small letters, digits and _, 40 at most")]
+
+PLAIN_TYPES = ("string", "integer", "number", "boolean", "date")
+"""Of fields that are extracted, besides a list of words."""
 
 
 class Section(BaseModel):
@@ -86,6 +90,25 @@ class McpServer(Section):
         return self
 
 
+class ExtractedField(Section):
+    """A field that is filled in after a call, when it was said. `type`: "string", "integer", "number", "boolean", "date", or a list: one of these
+    words; `description`: what the language model is told of it."""
+
+    type: str | list[str] = "string"
+    description: str = Field(min_length=1, max_length=300)
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _known(cls, given: object) -> object:
+        if isinstance(given, list):
+            words = [word for word in given if isinstance(word, str) and word.strip()]
+            if len(words) < 2 or len(words) < len(given) or len(set(words)) < len(words):
+                raise ValueError("a list is of the words to choose from, two or more, none twice. Write them.")
+        elif given not in PLAIN_TYPES:
+            raise ValueError(f"no such type. Write one of {', '.join(PLAIN_TYPES)}, or a list of words to choose from.")
+        return given
+
+
 class AgentConfig(Section):
     """One agent. Texts are by language; English and French have defaults.
 
@@ -96,7 +119,10 @@ class AgentConfig(Section):
     there yet (no openers: none does); `filler_ms`: ... before a filler, once a tool was called. `cut_in`: said to a caller
     who leaves no pause for an answer. `hold_music`: heard while a tool takes long, a sound file of which 12 s are used, "soft" (our own)
     or "none". `keypad`: tools to
-    ask the caller for keys and to press some. `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
+    ask the caller for keys and to press some. `emotion`: what it is told when the caller sounds so, by the emotions of `models.emotion`, for all languages or by language; `sentiment`: what each of
+    the caller's turns says is counted as negative, neutral or positive (`models.sentiment`); `follow_caller`: what another voice in the room says, than that
+    which spoke first, is left out (`models.speaker`). `analyse`: a recorded call has an analysis beside its dump
+    soon after it ended; `extract`: fields that are filled in then, by name. `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
     name: str = Field(min_length=1)
@@ -124,6 +150,11 @@ class AgentConfig(Section):
     filler_ms: Milliseconds = 1_500
     transfer_number: str = ""
     keypad: bool = False
+    emotion: dict[str, Text | dict[Language, Text]] = {}
+    sentiment: bool = False
+    follow_caller: bool = False
+    analyse: bool = False
+    extract: dict[FieldName, ExtractedField] = Field({}, max_length=20)
     hot_words: list[str] = []
     max_call_s: Seconds = 600.0
     silence_prompt_s: Seconds = 8.0
@@ -159,5 +190,7 @@ def example_agent() -> AgentConfig:
         greeting=phrases.EXAMPLE_GREETING,
         instructions=texts.INSTRUCTIONS,
         tools=["clinic"],
+        emotion={"anger": texts.ANGRY},
+        sentiment=True,
         transfer_number="+15550199",
     )

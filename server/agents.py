@@ -30,6 +30,8 @@ class Agents:
         self._toolboxes: list[Toolbox] = []
         self._factories: dict[str, AgentFactory] = {}
         self._phrases: dict[str, Mapping[str, Sequence[str]]] = {}
+        self.llm: EmbeddedEngine | Endpoint | None = None
+        """The language model, fallbacks aside; None where no agent needs one."""
 
     @classmethod
     async def open(
@@ -52,7 +54,7 @@ class Agents:
         return agents
 
     async def _add(self, settings: Config, agent: AgentConfig, progress: Callable[[str], None]) -> None:
-        llm = await self._llm(settings, settings.models.llm, progress)
+        self.llm = llm = await self._llm(settings, settings.models.llm, progress)
         fallback = settings.models.llm_fallback and await self._llm(settings, settings.models.llm_fallback, progress)
         toolbox = await Toolbox.open(
             agent.tools,
@@ -73,6 +75,10 @@ class Agents:
             tools=toolbox.tools,
             fallback=fallback or None,
             limits=_limits(agent, settings.models.llm),
+            notes={
+                label: dict.fromkeys(agent.languages, text) if isinstance(text, str) else text
+                for label, text in agent.emotion.items()
+            },
             fallback_limits=settings.models.llm_fallback and _limits(agent, settings.models.llm_fallback),
         )
         progress(f"prompt of {agent.name}")
@@ -83,14 +89,11 @@ class Agents:
         self, settings: Config, llm: LlmSettings, progress: Callable[[str], None]
     ) -> EmbeddedEngine | Endpoint:
         if llm.kind == "openai":
-            key = llm.api_key.get_secret_value() if llm.api_key else ""
-            return Endpoint(base_url=llm.base_url or "", model=llm.model, api_key=key)
+            return endpoint(llm)
         if llm.model not in self._engines:
             progress(llm.model)
-            path = await asyncio.to_thread(settings.store().path, llm.model)
-            self._engines[llm.model] = await EmbeddedEngine.start(
-                path / "model.gguf", threads=llm.threads, slots=max(1, llm.threads // _THREADS_PER_SLOT)
-            )
+            slots = max(1, llm.threads // _THREADS_PER_SLOT)
+            self._engines[llm.model] = await start_engine(settings, llm, slots=slots)
         return self._engines[llm.model]
 
     def of(self, agent: AgentConfig, started: ev.CallStarted) -> OpenAIAgent:
@@ -110,6 +113,18 @@ class Agents:
             await factory.close()
         for engine in self._engines.values():
             await engine.close()
+
+
+def endpoint(llm: LlmSettings) -> Endpoint:
+    """A language model that is reached over the network."""
+    key = llm.api_key.get_secret_value() if llm.api_key else ""
+    return Endpoint(base_url=llm.base_url or "", model=llm.model, api_key=key)
+
+
+async def start_engine(settings: Config, llm: LlmSettings, *, slots: int) -> EmbeddedEngine:
+    """A language model of the store, on this machine. Raises ModelError."""
+    path = await asyncio.to_thread(settings.store().path, llm.model)
+    return await EmbeddedEngine.start(path / "model.gguf", threads=llm.threads, slots=slots)
 
 
 def _limits(agent: AgentConfig, llm: LlmSettings) -> AgentLimits:

@@ -47,8 +47,10 @@ def serve(
 
 
 def _add_commands() -> None:
+    from server.cli_analyse import analyse
     from server.cli_call import call
     from server.cli_dial import dial
+    from server.cli_diarize import diarize
     from server.cli_models import models
     from server.cli_replay import make_replay
     from server.doctor import doctor
@@ -57,7 +59,9 @@ def _add_commands() -> None:
     app.command()(call)
     app.command()(dial)
     app.command("replay")(make_replay(open_models))
+    app.command()(analyse)
     app.command()(doctor)
+    app.command()(diarize)
     app.add_typer(models, name="models")
     for command in entry_points(group="allo.commands"):  # training's, which serving does not know; and yours
         app.add_typer(command.load(), name=command.name)

@@ -21,7 +21,7 @@ from pipelines import actions as do
 from pipelines.errors import AlloError, DumpError
 from pipelines.models.ports import SpeechToText, VoiceActivity
 from pipelines.replay import driver
-from pipelines.replay.answers import AgentPart, FixedPace, ModelAnswers, RecordedAgent, Speak, recorded_speech
+from pipelines.replay.answers import AgentPart, FixedPace, Judges, ModelAnswers, RecordedAgent, Speak, recorded_speech
 from pipelines.replay.audio_files import caller_dump, read_caller
 from pipelines.replay.diff import Divergence, brief, describe, side_by_side
 from pipelines.replay.dump import FOLDER_NAME, META, Dump, Meta, read_dump
@@ -47,6 +47,7 @@ class ReplayModels(msgspec.Struct, frozen=True):
     agent: AgentPart | None = None
     agent_name: str = ""
     hot_words: str = ""
+    judges: Judges = Judges()
 
 
 OpenModels = Callable[[Path | None, Meta, bool, Callable[[str], None]], AbstractContextManager[ReplayModels]]
@@ -226,6 +227,7 @@ def _run(caller: Dump, models: ReplayModels, fixed: bool, progress: Callable[[in
         spoken=recorded_speech(caller),
         clock=None if fixed else _clock,
         hot_words=models.hot_words,
+        judges=models.judges,
     )
     return run(caller, answers, progress=progress)
 

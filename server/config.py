@@ -3,7 +3,6 @@
 The reference, with every key and its default, is `deploy/allo.example.toml`.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +13,7 @@ from pipelines.errors import ConfigError
 from pipelines.models.card import ORDER, Port, SourceKind
 from pipelines.models.registry import Registry
 from pipelines.models.store import Store, default_root
-from pipelines.problems import explain
+from pipelines.problems import explain, listed, read_table
 from pipelines.turns.policy import CallSettings
 from pipelines.units import MS, SECOND
 from server.agent_config import (
@@ -161,6 +160,37 @@ class TurnModelSettings(Section):
     model: str = "none"
 
 
+class EmotionSettings(Section):
+    """`model`: what tells by the sound how a caller feels, for agents with `emotion`; "none": nothing does. `sure`: by emotion, the probability from
+    which an agent may be told of it, and it is told of no other; none: those that were measured for the model."""
+
+    model: str = "emotion-logistic"
+    sure: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field({})
+
+
+class SpeakerSettings(Section):
+    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
+    from which a voice is his, below which it is another's; none: those that were measured for the model."""
+
+    model: str = "none"
+    same: float | None = Field(None, ge=-1, le=1)
+    other: float | None = Field(None, ge=-1, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "SpeakerSettings":
+        if (self.same is None) != (self.other is None):
+            raise ValueError("`same` and `other` belong together. Give both or neither.")
+        if self.same is not None and self.other > self.same:
+            raise ValueError("`other` must not be above `same`. Raise the one or lower the other.")
+        return self
+
+
+class SentimentSettings(Section):
+    """`model`: what tells the sentiment of a caller's turns, for agents with `sentiment`; "none": nothing does."""
+
+    model: str = "sentiment-linear"
+
+
 class LlmSettings(Section):
     """A language model: "embedded" runs `model` of the store on this machine, "openai" talks to any endpoint of that
     form."""
@@ -192,6 +222,9 @@ class ModelSettings(Section):
     vad: VadSettings = VadSettings()
     denoise: DenoiseSettings = DenoiseSettings()
     turn: TurnModelSettings = TurnModelSettings()
+    emotion: EmotionSettings = EmotionSettings()
+    sentiment: SentimentSettings = SentimentSettings()
+    speaker: SpeakerSettings = SpeakerSettings()
     tts: dict[Language, TtsSettings] = Field(_VOICES)
     llm: LlmSettings = LlmSettings()
     llm_fallback: LlmSettings | None = None
@@ -207,7 +240,7 @@ class TurnSettings(Section):
     far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_sure_ms`, `endpoint_max_ms`): silence that ends a
     turn (that is a question or a known answer; that goes on by its words or its sound); `speculate`: prepare an answer before
     that, which is dropped when the caller goes on; `interruption_ms` (`interruption_sure_ms`): speech over the agent that
-    interrupts, if it is no backchannel (whatever it is); `monologue_s` (`turn_limit_s`): speech without a pause for an answer
+    interrupts, if it is no backchannel (whatever it is); `hold`: fall silent at its first word already, and go on if it was nothing; `monologue_s` (`turn_limit_s`): speech without a pause for an answer
     after which the agent cuts in at a dip (dip or not)."""
 
     vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
@@ -219,6 +252,7 @@ class TurnSettings(Section):
     endpoint_max_ms: Milliseconds = _POLICY.endpoint_unsure_us // MS
     speculate: bool = _POLICY.speculate
     interruption_ms: Milliseconds = _POLICY.interruption_us // MS
+    hold: bool = _POLICY.hold
     interruption_sure_ms: Milliseconds = _POLICY.interruption_sure_us // MS
     monologue_s: int = Field(_POLICY.monologue_us // SECOND, ge=1)
     turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
@@ -275,6 +309,12 @@ class Config(Section):
                 wanted.append(("models.denoise.model", "denoise", "", models.denoise.model))
             if models.turn.model != "none":
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
+            if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
+                wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
+            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+                wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
+            if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
+                wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))
             for key, llm in (("llm", models.llm), ("llm_fallback", models.llm_fallback)):
                 if llm is not None and llm.kind == "embedded":
                     wanted.append((f"models.{key}.model", "llm", "gguf", llm.model))
@@ -307,23 +347,12 @@ def load(path: Path | None, *, check: bool = True) -> Config:
     every problem. `check`: also those between parts; left out where a model that is named and not there is being brought."""
     if path is None:
         return Config()
-    try:
-        with path.open("rb") as stream:
-            table = tomllib.load(stream)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}. Mend the path given to --config.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}. Mend that line.") from error
+    table = read_table(path, error=ConfigError, mend="Mend the path given to --config.")
     try:
         config = Config.model_validate(table, context=path.parent)
     except pydantic.ValidationError as error:
         # `from None`: what pydantic holds on to may include a secret
-        raise _refusal(path, explain(error, Config)) from None
+        raise ConfigError(listed(path, explain(error, Config))) from None
     if check and (problems := clashes(config)):
-        raise _refusal(path, problems)
+        raise ConfigError(listed(path, problems))
     return config
-
-
-def _refusal(path: Path, problems: list[str]) -> ConfigError:
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return ConfigError(f"{path}: {count}\n" + "\n".join(f"  {problem}" for problem in problems))

@@ -29,6 +29,9 @@ def _agent_clashes(config: "Config") -> Iterator[str]:
                 yield f"agents[{i}].numbers: {number} is answered by agents[{first}]. Remove it from one of them."
             elif first != i:
                 yield f"agents[{i}].numbers: agents[{first}] has none either, and takes the rest. Give one numbers."
+        for key, port in (("emotion", "emotion"), ("sentiment", "sentiment"), ("follow_caller", "speaker")):
+            if getattr(agent, key) and getattr(config.models, port).model == "none":
+                yield f"agents[{i}].{key}: there is no model for it. Name one as models.{port}.model, or drop it."
         if agent.kind == "llm":
             for language in agent.languages:
                 if language not in agent.voices and language not in config.models.tts:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import typer
@@ -22,10 +22,10 @@ from pipelines.adapters.kinds import INSTALL, NEEDS
 from pipelines.errors import ConfigError, ModelError
 from pipelines.models.store import Progress, Store, silent
 from server.config import Config, load
+from server.doctor_dial import check_dialling
+from server.finding import Finding
 from server.machine import cores_here, memory_here
 from server.progress import ModelProgress
-
-Level = Literal["ok", "warning", "error"]
 
 _PACKAGES = (
     "aiohttp",
@@ -48,14 +48,6 @@ _REINSTALL = "Install them: make install."
 _BASE_MEMORY = 600 << 20  # Python with its packages; models come on top
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """`what` was looked at and how it is; `mend`: what to do, "" when nothing is."""
-
-    level: Level
-    what: str
-    mend: str = ""
-
-
 def check(config: Config, progress: Progress = silent) -> list[Finding]:
     """Everything that `allo serve` needs, in the order in which it would be missed. Hashes models that were never
     hashed."""
@@ -67,6 +59,7 @@ def check(config: Config, progress: Progress = silent) -> list[Finding]:
         _port(config),
         *_dumps(config),
         *_carriers(config),
+        *check_dialling(config),
         *_tools(config),
     ]
 

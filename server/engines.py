@@ -7,21 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.adapters import kinds
+from pipelines.errors import ModelError
 from pipelines.frames import TELEPHONE
-from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, TurnDetector, VoiceActivity
+from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
 from pipelines.models.store import Store
+from pipelines.turns.policy import CallSettings
 from pipelines.turns.sentences import Chunker
 from server.agent_config import VoiceSettings
-from server.config import AgentConfig, Config, SttSettings
+from server.config import AgentConfig, Config, ModelSettings, SttSettings
 from server.inference.hold import hold_music
 from server.inference.listen import VoiceWorker
+from server.inference.newest import NewestWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
-from server.inference.turn import TurnWorker
-from server.settings import phrases_of
+from server.settings import emotion_limits, measured, phrases_of
 
 Progress = Callable[[str], None]
 Observe = Callable[[str, float], None]
+
+
+_TURN_TIMEOUT_S = 1.0  # later, the longest wait for a caller who may go on is nearly over anyway
+_FEELING_TIMEOUT_S = 2.0  # later, the answer that might have heeded it is being spoken
 
 
 class Engines:
@@ -30,8 +36,12 @@ class Engines:
     def __init__(self) -> None:
         self.voice: VoiceWorker | None = None
         self.transcribe: TranscribeWorker | None = None
-        self.turn: TurnWorker | None = None
+        self.turn: NewestWorker | None = None
+        self.emotion: NewestWorker | None = None
+        self.sentiment: NewestWorker | None = None
+        self.voices: NewestWorker | None = None
         self._speakers: dict[str, SpeakWorker] = {}  # by agent
+        self._models = ModelSettings()
 
     @classmethod
     async def open(cls, config: Config, observe: Observe, progress: Progress) -> "Engines":
@@ -44,6 +54,7 @@ class Engines:
         return engines
 
     async def _load(self, config: Config, observe: Observe, progress: Progress) -> None:
+        self._models = config.models
         store = config.store()
         models = config.models
         talking = [agent for agent in config.agents if agent.kind == "llm"]
@@ -60,11 +71,22 @@ class Engines:
             await asyncio.to_thread(load_stt, store, models.stt, models.stt.fallback) if models.stt.fallback else None
         )
         self.transcribe = TranscribeWorker(stt, second, timeout_s=models.stt.timeout_s, observe=observe)
-        if models.turn.model != "none":
-            progress(models.turn.model)
-        turn = await asyncio.to_thread(load_turn_detector, store, config)
-        if turn is not None:
-            self.turn = TurnWorker(turn, observe=observe)
+
+        async def newest(port: str, name: str, timeout_s: float) -> NewestWorker | None:
+            if name == "none":
+                return None
+            progress(name)
+            model = await asyncio.to_thread(load_model, store, name)
+            return NewestWorker(port, model, timeout_s=timeout_s, observe=observe)
+
+        self.turn = await newest("turn", models.turn.model, _TURN_TIMEOUT_S)
+        if any(agent.emotion for agent in talking):
+            self.emotion = await newest("emotion", models.emotion.model, _FEELING_TIMEOUT_S)
+            _require_emotions(talking, models, self.emotion and self.emotion.model)
+        if any(agent.sentiment for agent in talking):
+            self.sentiment = await newest("sentiment", models.sentiment.model, _FEELING_TIMEOUT_S)
+        if any(agent.follow_caller for agent in talking):
+            self.voices = await newest("speaker", models.speaker.model, _FEELING_TIMEOUT_S)
         loaded: dict[tuple[str, str], TextToSpeech] = {}
 
         async def voice(settings: VoiceSettings, language: str) -> TextToSpeech:
@@ -98,12 +120,36 @@ class Engines:
         if speaker is not None:
             await speaker.warm(texts)
 
+    def measured(self, settings: CallSettings) -> CallSettings:
+        """A call's settings with the thresholds of the models that are loaded."""
+        emotion, speaker = (worker and worker.model for worker in (self.emotion, self.voices))
+        return measured(settings, self._models, emotion, speaker)
+
     def speaker(self, agent: AgentConfig) -> SpeakWorker | None:
         return self._speakers.get(agent.name)
 
     async def close(self) -> None:
-        workers = [self.voice, self.transcribe, self.turn, *set(self._speakers.values())]
+        workers = [
+            self.voice,
+            self.transcribe,
+            self.turn,
+            self.emotion,
+            self.sentiment,
+            self.voices,
+            *set(self._speakers.values()),
+        ]
         await asyncio.gather(*(worker.aclose() for worker in workers if worker is not None))
+
+
+def _require_emotions(agents: Sequence[AgentConfig], models: ModelSettings, emotion: object) -> None:
+    """Raises ModelError for what an agent would wait for in vain."""
+    there = emotion_limits(models, emotion)
+    for agent in agents:
+        if unknown := sorted(set(agent.emotion) - set(there)):
+            raise ModelError(
+                f"agents.emotion of {agent.name}: {models.emotion.model} has no limit for {', '.join(unknown)}, but for "
+                f"{', '.join(sorted(there)) or 'none'}. Add one to models.emotion.sure, or drop it."
+            )
 
 
 def recurring(agent: AgentConfig) -> list[tuple[str, str]]:
@@ -134,11 +180,6 @@ def load_vad(store: Store, config: Config) -> VoiceActivity:
 
 def load_denoiser(store: Store, config: Config) -> Denoiser | None:
     name = config.models.denoise.model
-    return None if name == "none" else load_model(store, name)
-
-
-def load_turn_detector(store: Store, config: Config) -> TurnDetector | None:
-    name = config.models.turn.model
     return None if name == "none" else load_model(store, name)
 
 

@@ -16,6 +16,7 @@ from pipelines.call import Call, CallSettings
 from pipelines.models.ports import Agent
 from pipelines.replay.dump import Meta
 from server.agents import Agents
+from server.analysis.analyst import Analyst
 from server.auth import Tokens
 from server.config import Config
 from server.engines import Engines, chunked
@@ -48,6 +49,7 @@ class House:
         self._engines: Engines | None = None
         self._agents: Agents | None = None
         self._recorder: Recorder | None = None
+        self._analyst: Analyst | None = None
         self._errands: set[asyncio.Task[None]] = set()
 
     async def open(self, progress: Progress = lambda what: None) -> None:
@@ -66,6 +68,14 @@ class House:
         self._stack.push_async_callback(self._engines.close)
         self._agents = await Agents.open(config, progress)
         self._stack.push_async_callback(self._agents.close)
+        if self._recorder is not None and any(agent.analyse for agent in config.agents):
+            self._analyst = Analyst(
+                self._agents.llm,
+                config.models.llm.model,
+                self._quiet,
+                lambda outcome: self.metrics.analyses.labels(outcome).inc(),
+            )
+            self._stack.push_async_callback(self._analyst.aclose)
         for agent in config.agents:
             progress(f"what the tools of {agent.name} say")
             said = [chunk for text, language in self._agents.phrases(agent) for chunk in chunked(text, language)]
@@ -106,7 +116,7 @@ class House:
         """Drive one call to its end; returns why it ended. `placed`: it is one of those that we placed."""
         named = self.config.agent_named(placed.agent) if placed is not None else None
         chosen = named or self.config.agent_for(started.called)
-        settings = call_settings(self.config, chosen)
+        settings = self._engines.measured(call_settings(self.config, chosen))
         if placed is not None:
             settings = outbound_settings(settings, placed)
         call = Call(settings)
@@ -119,6 +129,8 @@ class House:
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
         self.sessions.add(session)
         self._quiet.clear()
+        if self._analyst is not None:
+            self._analyst.call_begins()
         self.metrics.calls_active.inc()
         log.info("call_started", call_id=started.call_id, carrier=carrier, agent=chosen.name)
         reason = "failed"
@@ -132,7 +144,9 @@ class House:
             self.metrics.call_ended(carrier, reason)
             self._count_frames(call)
             if recording is not None:
-                recording.close()
+                recorded = recording.close()
+                if chosen.analyse and self._analyst is not None:
+                    self._analyst.take(recorded, chosen)
             log.info("call_ended", call_id=started.call_id, reason=reason)
         return reason
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.frames import AudioFormat
+from pipelines.models.ports import EmotionRecognizer, SentimentAnalyzer, SpeakerEncoder, TurnDetector
 from server.config import AgentConfig
 from server.engines import Engines
 from server.inference.hold import hold_music
@@ -25,6 +26,9 @@ class CallModels:
         self._stream = engines.voice.open(deliver) if engines.voice is not None else None
         self._transcriber = engines.transcribe
         self._judge = engines.turn
+        self._emotion = engines.emotion if agent.emotion else None
+        self._sentiment = engines.sentiment if agent.sentiment else None
+        self._voices = engines.voices if agent.follow_caller else None
         self._speaker = engines.speaker(agent)
         self._outbound, self._languages = outbound, tuple(languages)
         self._hot_words = ", ".join(agent.hot_words)
@@ -41,7 +45,39 @@ class CallModels:
 
     def judge(self, action: do.JudgeTurn, audio: NDArray[np.float32]) -> None:
         if self._judge is not None:
-            self._judge.submit(action, audio, self._deliver, self)
+            detector: TurnDetector = self._judge.model
+            self._judge.submit(
+                action.request, lambda: ev.TurnJudged(action.request, detector.p_end(audio)), self._deliver, self
+            )
+
+    def perceive(self, action: do.Perceive, audio: NDArray[np.float32]) -> None:
+        if self._emotion is not None:
+            recognizer: EmotionRecognizer = self._emotion.model
+            self._emotion.submit(
+                action.request,
+                lambda: ev.EmotionHeard(action.request, *_likeliest(recognizer.recognize(audio))),
+                self._deliver,
+                self,
+            )
+
+        if self._voices is not None:
+            encoder: SpeakerEncoder = self._voices.model
+            self._voices.submit(
+                action.request,
+                lambda: ev.VoiceHeard(action.request, encoder.embed(audio).astype("<f2").tobytes()),
+                self._deliver,
+                self,
+            )
+
+    def appraise(self, action: do.Appraise) -> None:
+        if self._sentiment is not None:
+            analyzer: SentimentAnalyzer = self._sentiment.model
+            self._sentiment.submit(
+                action.turn,
+                lambda: ev.SentimentRead(action.turn, *_likeliest(analyzer.analyze(action.text, action.language))),
+                self._deliver,
+                self,
+            )
 
     def synthesize(self, action: do.Synthesize) -> None:
         if action.text == do.HOLD_MUSIC:
@@ -57,9 +93,10 @@ class CallModels:
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
-        if self._transcriber is not None:
-            self._transcriber.cancel(self)
-        if self._judge is not None:
-            self._judge.cancel(self)
-        if self._speaker is not None:
-            self._speaker.cancel(self)
+        for worker in (self._transcriber, self._judge, self._emotion, self._sentiment, self._voices, self._speaker):
+            if worker is not None:
+                worker.cancel(self)
+
+
+def _likeliest(probabilities: dict[str, float]) -> tuple[str, float]:
+    return max(probabilities.items(), key=lambda item: item[1])

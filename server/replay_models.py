@@ -14,16 +14,18 @@ from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.errors import ConfigError
 from pipelines.models.ports import Agent, Audio, Denoiser, TextToSpeech, VoiceActivity
+from pipelines.models.store import Store
+from pipelines.replay.answers import Judges
 from pipelines.replay.dump import Meta
 from server.agents import Agents
 from server.cli_replay import ReplayModels
 from server.config import AgentConfig, Config, load
-from server.engines import cache_dir, load_denoiser, load_stt, load_vad, load_voice, recurring
+from server.engines import cache_dir, load_denoiser, load_model, load_stt, load_vad, load_voice, recurring
 from server.inference.hold import hold_music
 from server.inference.phrase_cache import PhraseCache, phrase_key
 from server.inference.voicing import Pcm, finished_pieces, wire_audio
 from server.observe import log
-from server.settings import call_settings
+from server.settings import call_settings, measured
 
 Progress = Callable[[str], None]
 
@@ -72,16 +74,29 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
         for pcm in finished_pieces(voice, action.text, action.language):
             yield wire_audio(pcm, voice.sample_rate, meta.outbound)
 
+    judges = _judges(store, config, agent)
     with ExitStack() as stack:
         yield ReplayModels(
-            settings=call_settings(config, agent),
+            settings=measured(call_settings(config, agent), config.models, judges.emotion, judges.speaker),
             voice_activity=voice_activity if denoiser is None else _Denoised(voice_activity, denoiser),
             speech_to_text=speech_to_text,
             speak=speak,
             agent=stack.enter_context(_open_agent(config, agent, meta, progress)) if with_agent else None,
             agent_name=agent.name,
             hot_words=", ".join(agent.hot_words),
+            judges=judges,
         )
+
+
+def _judges(store: Store, config: Config, agent: AgentConfig) -> Judges:
+    """The same as `Engines` loads for that agent."""
+    names = {
+        "turn": config.models.turn.model,
+        "emotion": config.models.emotion.model if agent.emotion else "none",
+        "sentiment": config.models.sentiment.model if agent.sentiment else "none",
+    }
+    names["speaker"] = config.models.speaker.model if agent.follow_caller else "none"
+    return Judges(**{port: load_model(store, name) for port, name in names.items() if name != "none"})
 
 
 def _phrase(cache: PhraseCache, voice: TextToSpeech, text: str, language: str) -> Pcm:
@@ -182,6 +197,9 @@ class LiveAgent:
 
     def forget(self, action: do.ForgetReply) -> None:
         self._agent.forget(action.reply)
+
+    def notice(self, action: do.Notice) -> None:
+        self._agent.notice(action.fact, action.value, action.p)
 
     def remember(self, action: do.Remember) -> None:
         async def remembered() -> None:

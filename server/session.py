@@ -62,6 +62,8 @@ class Ears(Protocol):
     def analyze(self, first: int, audio: object) -> None: ...
     def transcribe(self, action: do.Transcribe, audio: object) -> None: ...
     def judge(self, action: do.JudgeTurn, audio: object) -> None: ...
+    def perceive(self, action: do.Perceive, audio: object) -> None: ...
+    def appraise(self, action: do.Appraise) -> None: ...
     def synthesize(self, action: do.Synthesize) -> None: ...
     def cancel_reply(self, reply: int) -> None: ...
     def close(self) -> None: ...
@@ -99,6 +101,9 @@ class Session:
             do.AnalyzeWindow: self._analyze_window,
             do.Transcribe: self._transcribe,
             do.JudgeTurn: self._judge_turn,
+            do.Perceive: self._perceive,
+            do.Appraise: self._appraise,
+            do.Notice: self._notice,
             do.StartReply: self._start_reply,
             do.CaptionUpdated: self._overhear,
             do.CommitReply: self._commit_reply,
@@ -216,6 +221,17 @@ class Session:
     def _judge_turn(self, action: do.JudgeTurn) -> None:
         with suppress(IndexError):  # too late to matter
             self._models.judge(action, self.call.span(action.first, action.last))
+
+    def _perceive(self, action: do.Perceive) -> None:
+        with suppress(IndexError):
+            self._models.perceive(action, self.call.span(action.first, action.last))
+
+    def _appraise(self, action: do.Appraise) -> None:
+        self._models.appraise(action)
+
+    def _notice(self, action: do.Notice) -> None:
+        if self._agent is not None:
+            self._agent.notice(action.fact, action.value, action.p)
 
     def _synthesize(self, action: do.Synthesize) -> None:
         self._models.synthesize(action)

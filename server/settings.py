@@ -5,7 +5,7 @@ import msgspec
 from pipelines.call import CallSettings
 from pipelines.turns.policy import Phrases
 from pipelines.units import MS, SECOND
-from server.config import AgentConfig, Config
+from server.config import AgentConfig, Config, ModelSettings
 from server.placed import Placed
 
 
@@ -29,6 +29,23 @@ def outbound_settings(settings: CallSettings, placed: Placed) -> CallSettings:
     return msgspec.structs.replace(settings, outbound=True, message=placed.message, languages=(*first, *others))
 
 
+def emotion_limits(models: ModelSettings, emotion: object) -> dict[str, float]:
+    """By emotion, the probability from which an agent may be told of it: as configured, or as measured for the model."""
+    return dict(models.emotion.sure or getattr(emotion, "thresholds", {}))
+
+
+def measured(settings: CallSettings, models: ModelSettings, emotion: object, speaker: object) -> CallSettings:
+    """The same with what was measured for these models (their `thresholds`, None: no model), where the configuration says nothing else."""
+    default = CallSettings()
+    voice = getattr(speaker, "thresholds", {})
+    return msgspec.structs.replace(
+        settings,
+        emotion_sure=emotion_limits(models, emotion),
+        voice_same=voice.get("same", default.voice_same) if models.speaker.same is None else models.speaker.same,
+        voice_other=voice.get("other", default.voice_other) if models.speaker.other is None else models.speaker.other,
+    )
+
+
 def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
     """Everything that decides how the agent's calls behave."""
     turns = config.turns
@@ -42,6 +59,9 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         echo=agent.kind == "echo",
         analyze=agent.analyze or agent.kind != "echo",
         speculate=turns.speculate,
+        follow=agent.follow_caller,
+        feel=bool(agent.emotion),
+        appraise=agent.sentiment,
         judge_turns=models.turn.model != "none",
         speech_on=turns.vad_start,
         speech_off=turns.vad_stop,
@@ -51,6 +71,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         endpoint_sure_us=turns.endpoint_sure_ms * MS,
         endpoint_unsure_us=turns.endpoint_max_ms * MS,
         interruption_us=turns.interruption_ms * MS,
+        hold=turns.hold,
         interruption_sure_us=turns.interruption_sure_ms * MS,
         monologue_us=turns.monologue_s * SECOND,
         turn_limit_us=turns.turn_limit_s * SECOND,

@@ -4,14 +4,20 @@ import typer
 
 from training.common.cli import data
 from training.ctc.cli import align, compare, ctc, tune
+from training.denoise.cli import denoise, denoise_table
 from training.emotion.cli import emotion, emotion_table
+from training.extract.cli import extract, extract_table
 from training.sentiment.cli import sentiment, sentiment_table, sentiment_try
+from training.speakers.cli import diarization_table, speakers, speakers_table
+from training.turn.cli import turn, turn_table
+from training.vad.cli import vad, vad_table
 from training.wav2vec2.cli import wav2vec2
-from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, transcribe, whisper
-from training.whisper.cli_medical import medical
+from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, whisper
+from training.whisper.cli_medical import medical, terms_table
+from training.whisper.cli_transcribe import transcribe
 
 app = typer.Typer(
-    help="Make the models that the server loads: speech recognition from scratch and fine-tuned, emotion, sentiment.",
+    help="Make the models that the server loads: speech recognition, voice activity, ends of turns, speakers, noise, emotion, sentiment.",
     no_args_is_help=True,
 )
 
@@ -28,13 +34,25 @@ for command in (
     align,
     compare,
     tune,
+    denoise,
+    denoise_table,
     wav2vec2,
     whisper,
     context_table,
+    terms_table,
     parity,
     convert_whisper,
     export_whisper,
     transcribe,
+    speakers,
+    speakers_table,
+    diarization_table,
+    extract,
+    extract_table,
+    vad,
+    vad_table,
+    turn,
+    turn_table,
     emotion,
     emotion_table,
     sentiment,

@@ -1,6 +1,7 @@
 """Which adapter runs which kind of model, by port. Adapters are imported when one is wanted: torch takes seconds."""
 
-from collections.abc import Callable
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -8,85 +9,32 @@ from pipelines.errors import ModelError
 from pipelines.models import self_test
 from pipelines.models.card import ModelCard, Port
 
-
-def _faster_whisper(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.stt.faster_whisper import FasterWhisper
-
-    return FasterWhisper(folder, threads=threads, beam=beam)
-
-
-def _ctc(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.stt.ctc import Ctc
-
-    return Ctc(folder, threads=threads)
-
-
-def _wav2vec2(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.stt.wav2vec2 import Wav2Vec2
-
-    return Wav2Vec2(folder, threads=threads)
-
-
-def _silero(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.vad.silero import SileroVad
-
-    return SileroVad(folder)
-
-
-def _dtln(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.denoise.dtln import Dtln
-
-    return Dtln(folder)
-
-
-def _smart_turn(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.turn.smart_turn import SmartTurn
-
-    return SmartTurn(folder)
-
-
-def _emotion_functionals(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.emotion.linear import FunctionalsEmotion
-
-    return FunctionalsEmotion(folder)
-
-
-def _emotion_frames(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.emotion.frames import FramesEmotion
-
-    return FramesEmotion(folder, threads=threads)
-
-
-def _emotion_ssl(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.emotion.ssl import SslEmotion
-
-    return SslEmotion(folder, threads=threads)
-
-
-def _sentiment_linear(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.sentiment.linear import LinearSentiment
-
-    return LinearSentiment(folder)
-
-
-def _sentiment_encoder(folder: Path, threads: int, beam: int) -> Any:
-    from pipelines.adapters.sentiment.encoder import EncoderSentiment
-
-    return EncoderSentiment(folder, threads=threads)
-
-
-_LOAD: dict[Port, dict[str, Callable[[Path, int, int], Any]]] = {
-    "stt": {"faster-whisper": _faster_whisper, "ctc": _ctc, "wav2vec2": _wav2vec2},
-    "vad": {"silero": _silero},
-    "denoise": {"dtln": _dtln},
-    "turn": {"smart-turn": _smart_turn},
-    "emotion": {
-        "emotion-functionals": _emotion_functionals,
-        "emotion-frames": _emotion_frames,
-        "emotion-ssl": _emotion_ssl,
+_ADAPTERS: dict[Port, dict[str, str]] = {
+    "stt": {"faster-whisper": "faster_whisper:FasterWhisper", "ctc": "ctc:Ctc", "wav2vec2": "wav2vec2:Wav2Vec2"},
+    "vad": {"silero": "silero:SileroVad", "gru": "gru:GruVad"},
+    "denoise": {
+        "dtln": "dtln:Dtln",
+        "spectral-mask": "spectral_mask:SpectralMask",
+        "waveform": "waveform:Waveform",
+        "rnnoise": "rnnoise:RnNoise",
+        "deepfilternet": "deepfilternet:DeepFilterNet",
     },
-    "sentiment": {"sentiment-linear": _sentiment_linear, "sentiment-encoder": _sentiment_encoder},
+    "turn": {"smart-turn": "smart_turn:SmartTurn", "tune": "tune:TuneTurn"},
+    "speaker": {
+        "ecapa": "ecapa:Ecapa",
+        "resemblyzer": "resemblyzer:Resemblyzer",
+        "speechbrain": "speechbrain:SpeechBrain",
+    },
+    "extract": {"masked": "masked:Masked"},
+    "emotion": {
+        "emotion-functionals": "linear:FunctionalsEmotion",
+        "emotion-frames": "frames:FramesEmotion",
+        "emotion-ssl": "ssl:SslEmotion",
+    },
+    "sentiment": {"sentiment-linear": "linear:LinearSentiment", "sentiment-encoder": "encoder:EncoderSentiment"},
 }
+"""By port and kind: module in `pipelines.adapters.<port>`, and its class. The class takes the model's folder, and `threads` and `beam` where it has
+a use for them; one whose weights come with a package takes no folder."""
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "ctc": ("torch", "safetensors"),
@@ -101,7 +49,7 @@ INSTALL = "pip install 'allo[train]'"
 
 def known(port: Port) -> tuple[str, ...]:
     """The kinds that can be loaded here; () for ports whose models are opened by what uses them ("tts", "llm")."""
-    return tuple(_LOAD.get(port, ()))
+    return tuple(_ADAPTERS.get(port, ()))
 
 
 def load(port: Port, kind: str, folder: Path, *, threads: int = 1, beam: int = 5) -> Any:
@@ -109,8 +57,12 @@ def load(port: Port, kind: str, folder: Path, *, threads: int = 1, beam: int = 5
     Raises ModelError."""
     if kind not in known(port):
         raise ModelError(f"nothing here runs models for {port} of kind {kind!r}. Known: {', '.join(known(port))}.")
+    module, _, name = _ADAPTERS[port][kind].partition(":")
     try:
-        return _LOAD[port][kind](folder, threads, beam)
+        adapter = getattr(import_module(f"pipelines.adapters.{port}.{module}"), name)
+        wanted = signature(adapter).parameters
+        given = {"folder": folder, "threads": threads, "beam": beam}
+        return adapter(**{key: value for key, value in given.items() if key in wanted})
     except ModuleNotFoundError as error:
         if error.name not in NEEDS.get(kind, ()):
             raise

@@ -16,6 +16,8 @@ from pipelines.actions import Action, SendMark, SendMedia
 from pipelines.frames import AudioFormat
 from pipelines.units import PTIME_MS, PTIME_US
 
+_KEPT_US = 500_000  # of what has left, kept to be sent again: the largest lead, and the delay of a network
+
 
 class ChunkHeard(msgspec.Struct, frozen=True):
     """How much of a chunk's audio was heard and how much of it exists so far, in microseconds."""
@@ -46,6 +48,8 @@ class Playout:
         self._mark_every = mark_every_us
         self._frame_bytes = outbound.bytes_in(PTIME_MS)
         self._pending: deque[tuple[_Chunk, bytes]] = deque()
+        self._gone: deque[list[tuple[_Chunk, bytes]]] = deque(maxlen=_KEPT_US // PTIME_US)  # frames that left last
+        self._holds = 0
         self._offset = 0  # bytes of the first pending piece that have left
         self._chunks: deque[_Chunk] = deque()
         self.sent = 0
@@ -101,12 +105,13 @@ class Playout:
         if self._offset == 0 and len(audio) == need:  # a packet-sized piece goes out as it is
             self._pending.popleft()
             self._account(chunk, need)
+            self._gone.append([(chunk, audio)])
             return audio
-        parts: list[bytes] = []
+        parts: list[tuple[_Chunk, bytes]] = []
         while need and self._pending:
             chunk, audio = self._pending[0]
             piece = audio[self._offset : self._offset + need]
-            parts.append(piece)
+            parts.append((chunk, piece))
             self._account(chunk, len(piece))
             need -= len(piece)
             self._offset += len(piece)
@@ -114,21 +119,24 @@ class Playout:
                 self._pending.popleft()
                 self._offset = 0
         if need:  # the last frame is filled up with silence, which belongs to its last chunk
-            parts.append(self._format.silence(need))
+            parts.append((chunk, self._format.silence(need)))
             padding = self._format.duration_us(need)
             chunk.queued += padding
             self.queued += padding
             self._account(chunk, need)
-        return b"".join(parts)
+        self._gone.append(parts)
+        return b"".join(piece for _, piece in parts)
 
     def _account(self, chunk: _Chunk, n_bytes: int) -> None:
-        duration = self._format.duration_us(n_bytes)
+        duration = self._format.duration_us(abs(n_bytes)) * (1 if n_bytes >= 0 else -1)
         chunk.sent += duration
         self.sent += duration
 
     def _mark(self) -> SendMark:
         self._marked = self.sent
         name = f"r{self._chunks[-1].reply}:{self.sent // PTIME_US}"
+        if self._holds:  # this far it may have been sent before
+            name += f":{self._holds}"
         self._marks[name] = self.sent
         return SendMark(name)
 
@@ -185,6 +193,21 @@ class Playout:
         while self._chunks and self._chunks[0].reply <= reply:
             self._chunks.popleft()
 
+    def hold(self, at: int) -> None:
+        """Take back everything the ear has not begun to play, to be sent again when `pump` is next called: for the ear, a pause.
+        Marks still out become void."""
+        unheard = (self.sent - self.heard(at)) // PTIME_US
+        if self._pending and self._offset:
+            chunk, audio = self._pending[0]
+            self._pending[0] = chunk, audio[self._offset :]
+        self._offset = 0
+        for _ in range(min(unheard, len(self._gone))):
+            for chunk, piece in reversed(self._gone.pop()):
+                self._account(chunk, -len(piece))
+                self._pending.appendleft((chunk, piece))
+        self._holds += 1
+        self._new_run(at)
+
     def clear(self, at: int) -> None:
         """Take back everything the ear has not played: ask `heard_chunks` before. Marks still out become void."""
         self.cut_short(at)
@@ -193,11 +216,16 @@ class Playout:
     def cut_short(self, at: int) -> None:
         """Take back what is left of the last chunk, all before it having been played, and keep the ledger: it counts as heard."""
         self._pending.clear()
+        self._gone.clear()
         self._offset = 0
-        self._marks.clear()
         if self._chunks:
             self._chunks[-1].queued = self._chunks[-1].sent
         self.queued = self.sent
+        self._new_run(at)
+
+    def _new_run(self, at: int) -> None:
+        """The ear has run dry. What was marked and did not come back never will."""
+        self._marks.clear()
         self._run_origin, self._run_start = at, self.sent
         self._marked = self._mark_position = self.sent
         self._mark_at = -1

@@ -123,6 +123,10 @@ class Agent(Protocol):
         `speculative`: he may not have finished. Tools that do more than read wait for `commit`."""
         ...
 
+    def notice(self, fact: str, value: str, p: float) -> None:
+        """Something is known of the caller that the next answer may heed, as in `actions.Notice`."""
+        ...
+
     def overhear(self, text: str, language: str) -> None:
         """The caller, who is still speaking, has said `text` by now: a hint, to prepare by."""
         ...

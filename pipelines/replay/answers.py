@@ -13,7 +13,16 @@ import msgspec
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.errors import ModelError
-from pipelines.models.ports import Audio, SpeechToText, Transcript, TurnDetector, VoiceActivity
+from pipelines.models.ports import (
+    Audio,
+    EmotionRecognizer,
+    SentimentAnalyzer,
+    SpeakerEncoder,
+    SpeechToText,
+    Transcript,
+    TurnDetector,
+    VoiceActivity,
+)
 from pipelines.replay.dump import Dump
 from pipelines.units import MS
 
@@ -29,6 +38,15 @@ class Latency(msgspec.Struct, frozen=True):
     transcript: int = 300 * MS
     token: int = 300 * MS
     sound: int = 100 * MS
+
+
+class Judges(msgspec.Struct, frozen=True):
+    """Models that a call can do without."""
+
+    turn: TurnDetector | None = None
+    emotion: EmotionRecognizer | None = None
+    sentiment: SentimentAnalyzer | None = None
+    speaker: SpeakerEncoder | None = None
 
 
 class _Stopwatch:
@@ -55,6 +73,8 @@ class AgentPart(Protocol):
 
     def remember(self, action: do.Remember) -> None: ...
 
+    def notice(self, action: do.Notice) -> None: ...
+
 
 class FixedPace:
     """An agent whose events all come at one time after the question, however long they took."""
@@ -75,6 +95,9 @@ class FixedPace:
 
     def remember(self, action: do.Remember) -> None:
         self._agent.remember(action)
+
+    def notice(self, action: do.Notice) -> None:
+        self._agent.notice(action)
 
 
 class RecordedAgent:
@@ -119,6 +142,9 @@ class RecordedAgent:
     def remember(self, action: do.Remember) -> None:
         """A recording does not change its mind."""
 
+    def notice(self, action: do.Notice) -> None:
+        """Whatever it is told."""
+
 
 _OF_AGENT = (
     ev.ReplyDelta,
@@ -162,6 +188,10 @@ def recorded_speech(dump: Dump) -> dict[str, list[tuple[int, bytes]]]:
     return whole
 
 
+def _likeliest(probabilities: dict[str, float]) -> tuple[str, float]:
+    return max(probabilities.items(), key=lambda item: item[1])
+
+
 class ModelAnswers:
     """`Answers` by real models. Speech that was recorded is taken from the recording; the rest is spoken by `speak`."""
 
@@ -176,7 +206,7 @@ class ModelAnswers:
         spoken: dict[str, list[tuple[int, bytes]]] | None = None,
         clock: Callable[[], int] | None = None,
         latency: Latency | None = None,
-        turn_detector: TurnDetector | None = None,
+        judges: Judges | None = None,
         hot_words: str = "",
     ) -> None:
         """`clock`: counts real microseconds, to give every answer the time that it really took; None: `latency`."""
@@ -189,7 +219,7 @@ class ModelAnswers:
         self._spoken = spoken or {}
         self._stopwatch = _Stopwatch(clock)
         self._latency = latency or Latency()
-        self._turn_detector = turn_detector
+        self._judges = judges or Judges()
         self._hot_words = hot_words
 
     def analyze(self, action: do.AnalyzeWindow, audio: Audio) -> tuple[int, float]:
@@ -206,11 +236,33 @@ class ModelAnswers:
         return self._stopwatch.since(start, self._latency.transcript), said
 
     def judge(self, action: do.JudgeTurn, audio: Audio) -> tuple[int, float] | None:
-        if self._turn_detector is None:
+        if self._judges.turn is None:
             return None
         start = self._stopwatch.start()
-        p_end = self._turn_detector.p_end(audio)
+        p_end = self._judges.turn.p_end(audio)
         return self._stopwatch.since(start, self._latency.judgement), p_end
+
+    def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
+        asked: list[Callable[[], ev.Event]] = []
+        if (emotion := self._judges.emotion) is not None:
+            asked.append(lambda: ev.EmotionHeard(action.request, *_likeliest(emotion.recognize(audio))))
+        if (speaker := self._judges.speaker) is not None:
+            asked.append(lambda: ev.VoiceHeard(action.request, speaker.embed(audio).astype("<f2").tobytes()))
+        return [self._judged(ask) for ask in asked]
+
+    def appraise(self, action: do.Appraise) -> list[tuple[int, ev.Event]]:
+        if (sentiment := self._judges.sentiment) is None:
+            return []
+        read = sentiment.analyze
+        return [self._judged(lambda: ev.SentimentRead(action.turn, *_likeliest(read(action.text, action.language))))]
+
+    def _judged(self, ask: Callable[[], ev.Event]) -> tuple[int, ev.Event]:
+        start = self._stopwatch.start()
+        event = ask()
+        return self._stopwatch.since(start, self._latency.judgement), event
+
+    def notice(self, action: do.Notice) -> None:
+        self._agent.notice(action)
 
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
         return self._agent.reply(action)

@@ -64,6 +64,10 @@ class Ear:
         """Take the next mark off: it was reached."""
         return self._marks.popleft()[1]
 
+    def pieces(self) -> list[Sound]:
+        """Everything heard so far, as it was sent."""
+        return list(self._pieces)
+
     def heard(self) -> list[Sound]:
         """Everything heard so far, pieces without a break between them joined."""
         joined: list[tuple[int, bytearray]] = []

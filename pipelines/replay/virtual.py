@@ -43,6 +43,14 @@ class Answers(Protocol):
         """None where nobody judges."""
         ...
 
+    def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
+        """Of the models that there are; so for sentiment."""
+        ...
+
+    def appraise(self, action: do.Appraise) -> list[tuple[int, ev.Event]]: ...
+
+    def notice(self, action: do.Notice) -> None: ...
+
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
         """The agent's events but for `ReplyFinished`. The next is asked for when the one before has happened, so that a
         cancelled reply, whose generator is closed, does no more than it would in a call. No event: a speculative reply
@@ -227,6 +235,14 @@ class _Run:
             judged = self._answers.judge(action, self._call.span(action.first, action.last))
             if judged is not None:
                 self._push(at + judged[0], ev.TurnJudged(action.request, judged[1]))
+        elif isinstance(action, do.Perceive):
+            for took, event in self._answers.perceive(action, self._call.span(action.first, action.last)):
+                self._push(at + took, event)
+        elif isinstance(action, do.Appraise):
+            for took, event in self._answers.appraise(action):
+                self._push(at + took, event)
+        elif isinstance(action, do.Notice):
+            self._answers.notice(action)
         elif isinstance(action, do.Synthesize):
             self._ask(at, self._voice, action, None)
         elif isinstance(action, do.StartReply):

@@ -31,9 +31,17 @@ _STOPS = {
     "actually", "attends", "attendez", "but", "excuse", "excusez", "hang", "hello", "hold", "mais", "no", "non", "pardon", "please",
     "sorry", "stop", "stoppez", "wait", "what", "quoi", "allô", "désolé", "désolée",
 }  # fmt: skip
+# Words with which people begin to say something of their own. None is what a recogniser makes of a hum.
+_OPENINGS = {
+    "and", "are", "can", "combien", "comment", "could", "do", "does", "est", "est-ce", "how", "i need", "i want", "i would", "i'd", "i'll", "is",
+    "j'ai", "j'aimerais", "je veux", "je voudrais", "listen", "où", "pourquoi", "qu'est-ce", "quand", "quel", "quelle", "quels", "quelles", "qui",
+    "when", "where", "which", "who", "why", "would", "écoutez",
+}  # fmt: skip
 _LONG_STOPS = tuple(
     word for word in _STOPS if len(word) > 4
 )  # a word that is not over yet is heard with an end of its own
+# ... and what it writes of "excuse me" and "est-ce que" when it hears no more than their beginning: "X", "SQ", "Escou".
+_BEGUN = re.compile(r"[sxqkg]+|ex|e[sx]c\w+")
 _WORD = re.compile(r"[\w'’-]+")
 
 
@@ -55,6 +63,7 @@ class Contest:
         `begun`: it had said words, more than an "okay"."""
         self._settings, self._said_at = settings, said_at
         self._agent_left_us, self._begun = agent_left_us, begun
+        self._startled = False
         self.goes_on(noticed_at)
 
     def goes_on(self, at: int) -> None:
@@ -72,6 +81,17 @@ class Contest:
         sure = at >= self._sure_at or interrupts(hearing.partial, hearing.agreed, begun=self._begun)
         return Overlap.INTERRUPTION if sure else None
 
+    def startles(self, hearing: Hearing) -> bool:
+        """Whether the agent is to hold its breath, since this may be an interruption by its first word. True once in a contest."""
+        if self._startled or not self._settings.hold or not hearing.speaking:
+            return False
+        self._startled = opens(hearing.partial)
+        return self._startled
+
+    def calms(self, hearing: Hearing) -> bool:
+        """Whether an agent that holds its breath may go on, by what was heard since."""
+        return self._startled and murmured(hearing.partial)
+
     def begin(self) -> Action:
         """When it is first to be decided."""
         return SetDeadline(OVERLAP, self._look_at)
@@ -81,8 +101,18 @@ class Contest:
         return [SetDeadline(OVERLAP, self._sure_at)] if self._look_at <= at < self._sure_at else []
 
     def won(self, at: int) -> list[Action]:
-        """It was an interruption: how long it took the agent to yield."""
+        """It was an interruption: how long it took the agent to yield, when it has been silent since call time `at`."""
         return [Observed(Overlap.INTERRUPTION.value, to_seconds(at - self._said_at))]
+
+
+def opens(heard: str) -> bool:
+    """Whether `heard`, all that is known of a caller who has just begun over the agent, is how people begin to interrupt. Once is enough:
+    the agent only holds its breath for it."""
+    words = _words(heard)
+    if not words or murmured(heard):
+        return False
+    first = words[0]
+    return _stops(first) or first in _OPENINGS or " ".join(words[:2]) in _OPENINGS or bool(_BEGUN.fullmatch(first))
 
 
 def interrupts(heard: str, agreed: int, *, begun: bool) -> bool:
@@ -90,7 +120,7 @@ def interrupts(heard: str, agreed: int, *, begun: bool) -> bool:
     twice. The recogniser makes words of a hum, but seldom the same ones again. `begun`: there is something to interrupt; an agent
     that has said no words yet gives way sooner."""
     words = _words(heard)
-    if words and (words[0] in _STOPS or words[0].startswith(_LONG_STOPS)):
+    if words and _stops(words[0]):
         return True
     return agreed >= _FEW + begun and not murmured(heard)
 
@@ -117,6 +147,10 @@ def murmured(text: str) -> bool:
     """Whether these are words, and none but those that keep the other talking."""
     words = _words(text)
     return bool(words) and (" ".join(words) in _BACKCHANNELS or all(word in _BACKCHANNELS for word in words))
+
+
+def _stops(word: str) -> bool:
+    return word in _STOPS or word.startswith(_LONG_STOPS)
 
 
 def _words(text: str) -> list[str]:

@@ -5,13 +5,13 @@ it may become; if the caller goes on, the segment grows and is recognised again,
 Only speech longer than `segment_us` is cut, at its quietest window.
 """
 
-from pipelines.actions import Action, CancelDeadline, CaptionUpdated, JudgeTurn, SetDeadline, Transcribe
+from pipelines.actions import Action, CancelDeadline, CaptionUpdated, JudgeTurn, Perceive, SetDeadline, Transcribe
 from pipelines.events import TranscriptReady, TurnJudged
 from pipelines.turns.asked import Asked
 from pipelines.turns.endpointing import silence_wanted
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.transcript import Agreement
-from pipelines.units import ms_to_samples, us_to_samples
+from pipelines.units import SAMPLE_RATE, ms_to_samples, us_to_samples
 
 ENDPOINT, TURN_LIMIT = "endpoint", "turn_limit"
 """Names of deadlines: the silence that ends the turn has passed; the turn has lasted as long as one may."""
@@ -19,17 +19,19 @@ ENDPOINT, TURN_LIMIT = "endpoint", "turn_limit"
 _TAIL = ms_to_samples(128)  # of the pause, given to the recogniser with the words
 _QUIET = ms_to_samples(3_000)  # the end of an overlong segment in which its quietest window is looked for
 _JUDGED = ms_to_samples(8_000)  # the end of a turn by which its sound is judged
+_FELT = ms_to_samples(800)  # with the audio before and after the words; in less no feeling can be heard
 _SHORT = ms_to_samples(1_200)  # too little to tell the language by
 
 
 class _Segment:
-    __slots__ = ("attempt", "first", "last", "request", "text")
+    __slots__ = ("attempt", "first", "foreign", "last", "request", "text")
 
     def __init__(self, first: int) -> None:
         self.first, self.last = first, first
         self.request = -1
         self.attempt = 0
         self.text: str | None = None
+        self.foreign = False  # said by another than the caller
 
 
 class Hearing:
@@ -52,6 +54,8 @@ class Hearing:
         self._agreement = Agreement()
         self._partial = -1  # request of the partial under way
         self._partial_at = 0
+        self._looked_to = -1  # end of the speech that the last look was at
+        self._same = False  # whether the look under way is at no more of it
         self.partial = ""
         """What he is heard to say in this stretch of speech, while he speaks."""
         self._quietest = (2.0, 0)
@@ -76,7 +80,7 @@ class Hearing:
         if last is None:
             self.started_at = said_at
         if last is not None and first - last.first < self._segment_limit:
-            last.text, last.request, last.attempt = None, -1, 0
+            last.text, last.request, last.attempt, last.foreign = None, -1, 0, False
         else:
             self._open(max(first - self._preroll, last.last if last else 0))
         return [CancelDeadline(ENDPOINT)] if last is not None else []
@@ -101,7 +105,7 @@ class Hearing:
             self._quietest = (p_speech, end)
         if length > self._segment_limit:
             segment.last = self._quietest[1]
-            actions = [self._final(segment)]
+            actions = self._final(segment)
             self._open(segment.last)
             return actions
         if due and self._partial < 0 and self._early < 0:
@@ -109,12 +113,17 @@ class Hearing:
             return [Transcribe(self._partial, segment.first, end, False, self._language_for(length))]
         return []
 
-    def look(self, end: int, at: int) -> list[Action]:
-        """The caller is speaking over the agent at media sample `end`: what does he say?"""
+    def listen_closely(self, at: int) -> None:
+        """He speaks over the agent: his words are wanted as soon as there may be any."""
+        self._partial_at = at - self._settings.overlap_look_us + self._settings.overlap_first_us
+
+    def look(self, end: int, last: int, at: int) -> list[Action]:
+        """The caller is speaking over the agent at media sample `end`, or was up to `last`: what does he say?"""
         if self._partial >= 0 or at - self._partial_at < self._settings.overlap_look_us:
             return []
         segment = self._segments[-1]
         self._partial, self._partial_at = self._next_request(), at
+        self._same, self._looked_to = last == self._looked_to, last
         return [Transcribe(self._partial, segment.first, end, False, self._language_for(end - segment.first))]
 
     def pause(self, last: int, said_at: int, end: int) -> list[Action]:
@@ -141,12 +150,16 @@ class Hearing:
         segment = self._segments[-1]
         segment.last = max(min(last + _TAIL, end), segment.first + 1)
         self._p_end = None
-        return [self._final(segment)]
+        return self._final(segment)
 
-    def _final(self, segment: _Segment) -> Transcribe:
+    def _final(self, segment: _Segment) -> list[Action]:
         segment.request, segment.text = self._next_request(), None
-        language = self._language_for(segment.last - segment.first)
-        return Transcribe(segment.request, segment.first, segment.last, True, language, segment.attempt)
+        first, last = segment.first, segment.last
+        language = self._language_for(last - first)
+        actions: list[Action] = [Transcribe(segment.request, first, last, True, language, segment.attempt)]
+        if (self._settings.feel or self._settings.follow) and not segment.attempt and last - first >= _FELT:
+            actions.append(Perceive(segment.request, first, last))
+        return actions
 
     def _next_request(self) -> int:
         self._requests += 1
@@ -162,21 +175,42 @@ class Hearing:
     def transcribed(self, event: TranscriptReady) -> list[Action]:
         """A transcript came. Stale ones (the caller went on, the turn was taken) are dropped by their number."""
         early, self._early = self._early, -1 if event.request == self._early else self._early
-        segment = next((s for s in self._segments if s.request == event.request), None)
+        segment = self._segment(event.request)
         if event.request == self._partial or (event.request == early and segment is None and self.speaking):
             self._partial = -1
             self.partial = event.text
-            self._agreement.update(event.text)
+            if not self._same:  # the same sound, with more silence behind it, would agree with itself
+                self._agreement.update(event.text)
+            self._same = False
             before = " ".join(s.text for s in self._segments[:-1] if s.text)
             committed = " ".join(filter(None, (before, *self._agreement.committed)))
             return [CaptionUpdated(committed, " ".join(self._agreement.tentative), event.language)]
         if segment is None:
             return []
-        segment.text = event.text.strip()
+        segment.text = "" if segment.foreign else event.text.strip()
         believed = event.language in self._settings.languages and event.p_language >= self._settings.p_language
         if segment.text and believed:
             self.language, self._language_known = event.language, True
         return self._settle()
+
+    def leave_out(self, request: int) -> list[Action]:
+        """What that request is about was not said by the caller."""
+        segment = self._segment(request)
+        if segment is None:
+            return []
+        segment.foreign = True
+        if segment.text is None:
+            return []
+        segment.text = ""
+        return self._settle()
+
+    def seconds(self, request: int) -> float:
+        """How long the stretch of speech lasts that a request is about; 0 when it is no longer of interest."""
+        segment = self._segment(request)
+        return 0.0 if segment is None else (segment.last - segment.first) / SAMPLE_RATE
+
+    def _segment(self, request: int) -> _Segment | None:
+        return next((segment for segment in self._segments if segment.request == request), None)
 
     def judged(self, event: TurnJudged) -> list[Action]:
         """The sound of his last words was judged."""
@@ -209,13 +243,13 @@ class Hearing:
         if request == self._partial:
             self._partial = -1
             return []
-        segment = next((s for s in self._segments if s.request == request), None)
+        segment = self._segment(request)
         if segment is None:
             return []
         segment.attempt += 1
         if segment.attempt >= self._settings.stt_attempts:
             return None
-        return [self._final(segment)]
+        return self._final(segment)
 
     @property
     def known(self) -> bool:

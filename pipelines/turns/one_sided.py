@@ -2,17 +2,24 @@
 
 from pipelines import events as ev
 from pipelines.actions import Action, Observed
+from pipelines.turns.feeling import Feeling
 from pipelines.turns.hearing import Hearing
 from pipelines.turns.keypad import Keypad
 from pipelines.turns.speaking import Speaking
 from pipelines.turns.wishes import grant
 
 
-def take(at: int, event: ev.Event, hearing: Hearing, speaking: Speaking, keypad: Keypad) -> list[Action]:
+def take(
+    at: int, event: ev.Event, hearing: Hearing, speaking: Speaking, keypad: Keypad, feeling: Feeling
+) -> list[Action]:
     """Hand the event to its side."""
     match event:
         case ev.TurnJudged():
             return hearing.judged(event)
+        case ev.EmotionHeard():
+            return feeling.heard(event)
+        case ev.SentimentRead():
+            return []  # for those who watch
         case ev.ReplyDelta():
             return speaking.delta(at, event)
         case ev.ToolExpected() | ev.ToolStarted():

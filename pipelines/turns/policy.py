@@ -70,15 +70,36 @@ class CallSettings(msgspec.Struct, frozen=True):
     endpoint_unsure_us: int = 1_200 * MS
     p_end_unsure: float = 0.3
     """Below this probability that he has finished, by the sound, he is given more time."""
+    speech_on_over: float = 0.3
+    """As `speech_on`, while the agent is heard: a caller who begins softly is listened to early, and his words decide."""
     interruption_us: int = 192 * MS
     """A caller still speaking over the agent this long after voice activity fired interrupts, if his words say so by then."""
     interruption_sure_us: int = 1_000 * MS
     """... and this long, whatever his words."""
     overlap_look_us: int = 90 * MS
     """How often his words over the agent are looked at."""
+    overlap_first_us: int = 0
+    """How long after voice activity fired they are first looked at."""
+    hold: bool = True
+    """Fall silent at the first word with which people begin to interrupt, and go on if it was none."""
     digits_gap_us: int = 1_500 * MS
     digits_asked_us: int = 4_000 * MS
     """Longest pause between two keys, of themselves and when the agent asked for them."""
+
+    # who speaks
+    follow: bool = False
+    """Ask a model for the voice of each stretch of speech, and leave out what is not said by the caller: by who spoke first."""
+    voice_same: float = 0.5
+    voice_other: float = 0.3
+    """Cosine with the caller's voice from which a voice is his, and teaches what he sounds like; below which it is another's."""
+
+    # feeling
+    feel: bool = False
+    """Ask a model, by the sound of each stretch of speech, how the caller feels."""
+    appraise: bool = False
+    """Ask a model for the sentiment of each of his turns."""
+    emotion_sure: dict[str, float] = {}
+    """Probability from which the agent is told of an emotion; of those that are not named it is told nothing."""
 
     # speaking
     lead_us: int = 160 * MS

@@ -11,7 +11,7 @@ from pipelines.audio.playout import Playout
 from pipelines.frames import AudioFormat
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Kind, Reply
-from pipelines.units import MS, SECOND
+from pipelines.units import MS, SECOND, to_seconds
 
 PLAYOUT, FILLER, REPLY_END = "playout", "filler", "reply_end"
 """Names of deadlines: the next frame is due; the caller has heard nothing for some time; all should have been heard."""
@@ -33,6 +33,8 @@ class Speaking:
         self.draft: Reply | None = None
         """The answer to what the caller has said so far, should he have finished."""
         self._music = False  # the last that went to playout is hold music
+        self.held_at: int | None = None
+        """Since when the agent has been silent in the middle of its words, to hear whether it is spoken to."""
         self.unheard: list[str] = []
         """What the last reply had still to say when it was cut."""
 
@@ -51,6 +53,10 @@ class Speaking:
     def audible(self) -> bool:
         """Whether the caller has heard a sound of the reply."""
         return self.reply is not None and self.reply.ear_at is not None
+
+    def talks(self, at: int) -> bool:
+        """Whether the caller hears the agent now."""
+        return self.audible and self.held_at is None and not self._playout.idle(at)
 
     # ---- a reply begins
 
@@ -192,6 +198,8 @@ class Speaking:
                     self._music = reply.is_music(chunk)
                     self._playout.queue(reply.number, chunk, audio)
             actions += reply.requests()
+        if self.held_at is not None:
+            return actions
         sent = self._playout.pump(at)
         if sent and reply is not None and reply.ear_at is None:
             reply.ear_at = at
@@ -205,6 +213,23 @@ class Speaking:
             pause_us = 0 if self._settings.hold_music and reply.fillers > 1 else self._settings.filler_again_us
             actions.append(do.SetDeadline(FILLER, self._playout.ear_end + pause_us))
         return actions
+
+    # ---- a pause, to listen
+
+    def hold(self, at: int) -> list[do.Action]:
+        """Fall silent, for the time being, without losing a word."""
+        if self.reply is None or self.held_at is not None or self._music or self._playout.idle(at):
+            return []
+        self.held_at = at
+        self._playout.hold(at)
+        return [do.ClearMedia(), do.CancelDeadline(PLAYOUT), do.CancelDeadline(REPLY_END), do.Observed("hold")]
+
+    def go_on(self, at: int) -> list[do.Action]:
+        """Nobody wanted the floor: the agent goes on where it fell silent, when it is next pumped."""
+        if self.held_at is None:
+            return []
+        held_us, self.held_at = at - self.held_at, None
+        return [do.Observed("gone_on", to_seconds(held_us))]
 
     # ---- hold music
 
@@ -247,7 +272,7 @@ class Speaking:
 
     def finish(self, at: int) -> list[do.Action]:
         """The caller heard all of it."""
-        reply, self.reply, self._music = self.reply, None, False
+        reply, self.reply, self._music, self.held_at = self.reply, None, False, None
         assert reply is not None
         self._playout.forget(reply.number)
         end = min(at, self._playout.ear_end)
@@ -261,7 +286,7 @@ class Speaking:
     def cut(self, at: int, *, forget: bool) -> list[do.Action]:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard; `forget`: of nothing,
         not even of what it was to answer."""
-        reply, self.reply, self._music = self.reply, None, False
+        reply, self.reply, self._music, self.held_at = self.reply, None, False, None
         assert reply is not None
         ledger = self._playout.heard_chunks(reply.number, at)
         heard, self.unheard = reply.heard(ledger), reply.unheard(ledger)

@@ -40,11 +40,14 @@ class Speech:
         self._rise: int | None = None  # first sample of a run above the upper threshold, not yet speech
         self.last = 0  # end of the last window that was speech
 
-    def window_analyzed(self, first: int, p_speech: float) -> SpeechStarted | SpeechDipped | SpeechStopped | None:
-        """Take the window that starts at media sample `first`; windows come in order, some may be missing."""
+    def window_analyzed(
+        self, first: int, p_speech: float, on: float | None = None
+    ) -> SpeechStarted | SpeechDipped | SpeechStopped | None:
+        """Take the window that starts at media sample `first`; windows come in order, some may be missing. `on`: an upper threshold
+        other than the usual one."""
         end = first + self._window
         if not self.speaking:
-            if p_speech < self._on:
+            if p_speech < (self._on if on is None else on):
                 self._rise = None
                 return None
             if self._rise is None:

@@ -22,9 +22,12 @@ _FACTS = {
     "digit",
     "false_interruption",
     "filler",
+    "gone_on",
+    "hold",
     "apology",
     "media_starved",
     "opener",
+    "other_voice",
     "silence_prompt",
     "speech_started",
     "speech_stopped",
@@ -56,6 +59,8 @@ class Metrics:
             registry=r,
         )
         self.facts = Counter("allo_facts", "What happened in calls", ["fact"], registry=r)
+        self.emotions = Counter("allo_emotions", "What stretches of speech sound like", ["label"], registry=r)
+        self.sentiments = Counter("allo_sentiments", "What callers' turns say", ["label"], registry=r)
         self.model_errors = Counter("allo_model_errors", "Failures of a model port", ["port"], registry=r)
         self.model_retries = Counter(
             "allo_model_retries", "Second tries (retry) and third (fallback)", ["port", "kind"], registry=r
@@ -74,6 +79,7 @@ class Metrics:
             "allo_event_loop_lag_seconds", "How late a timer fires", buckets=_RUN_BUCKETS, registry=r
         )
         self.recorder = Counter("allo_recorder_events", "Dumps dropped, bytes removed ...", ["event"], registry=r)
+        self.analyses = Counter("allo_analyses", "Analyses of calls, after them", ["outcome"], registry=r)
         self.tasks = Gauge("allo_tasks", "asyncio tasks", registry=r)
         self.threads = Gauge("allo_threads", "Python threads", registry=r)
         self.threads.set_function(threading.active_count)
@@ -82,6 +88,10 @@ class Metrics:
         """An observer of a session."""
         if type(event) is ev.ModelFailed:
             self.model_errors.labels(event.port).inc()
+        elif type(event) is ev.EmotionHeard:
+            self.emotions.labels(event.label).inc()
+        elif type(event) is ev.SentimentRead:
+            self.sentiments.labels(event.label).inc()
         for action in actions:
             kind = type(action)
             if kind is do.TurnTaken:

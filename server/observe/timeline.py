@@ -5,9 +5,8 @@ Okabe and Ito (2008), which stay apart for every kind of colour vision; nothing 
 """
 
 import math
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import product, zip_longest
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -16,9 +15,11 @@ import msgspec
 import numpy as np
 
 from pipelines.actions import CaptionUpdated, ClearMedia, Observed, SendMark, Turn
-from pipelines.events import DigitReceived, MarkReturned, ToolFinished, ToolStarted
+from pipelines.analysis.exchange import tools
+from pipelines.events import DigitReceived, MarkReturned
 from pipelines.replay.dump import Dump
 from pipelines.units import SECOND
+from server.observe.lettering import Lettering
 from server.observe.listen import Samples, both_sides
 
 if TYPE_CHECKING:
@@ -38,13 +39,11 @@ _PARTS = {
     "first_audio": ("#009E73", "first audio"),
     "playout": ("#999999", "playout"),
 }
-_KEY = "  ·  ".join(
-    (
-        "shaded: both speak",
-        "‖ heard up to here",
-        "ticks on a caller's bar: partial transcripts",
-        "events: marks sent (up), returned (down)",
-    )
+_KEY = (
+    "shaded: both speak",
+    "‖ heard up to here",
+    "ticks on a caller's bar: partial transcripts",
+    "events: marks sent (up), returned (down)",
 )
 _OTHER = "#CC79A7"  # a part this version does not know
 
@@ -52,7 +51,6 @@ _OTHER = "#CC79A7"  # a part this version does not know
 _TOP, _CALLER_TEXT, _CALLER_WAVE, _GAP, _AGENT_WAVE, _AGENT_TEXT, _LABELS, _NOTES, _BOTTOM = (
     3.4, 2.2, 1.2, 0.0, -1.2, -2.2, -3.62, -4.1, -4.4,
 )  # fmt: skip
-_CHARS_PER_INCH = 14.0
 _LEFT, _RIGHT = 0.065, 0.985
 
 
@@ -95,17 +93,18 @@ def draw(dump: Dump) -> "Figure":
         bottom=(0.55 if answers else 0.45) / height,
         hspace=0.16,
     )
-    _title(figure, dump, turns, height)
+    letters = Lettering(figure)
+    _title(figure, dump, turns, height, letters)
     for row in range(rows):
         axes = figure.add_subplot(grid[row])
         start = row * row_s
-        _row(axes, dump, turns, (caller, agent, rate), start, start + row_s)
+        _row(axes, dump, turns, (caller, agent, rate), start, start + row_s, letters)
     if answers:
         _gaps(figure.add_subplot(grid[rows]), answers)
     return figure
 
 
-def _title(figure: "Figure", dump: Dump, turns: Sequence[Turn], height: float) -> None:
+def _title(figure: "Figure", dump: Dump, turns: Sequence[Turn], height: float, letters: Lettering) -> None:
     meta = dump.meta
     gaps = [turn.gap for turn in turns if turn.gap is not None]
     facts = [f"{dump.duration_us / SECOND:.1f} s", f"{len(turns)} turns"]
@@ -113,20 +112,29 @@ def _title(figure: "Figure", dump: Dump, turns: Sequence[Turn], height: float) -
         facts.append(f"median response gap {_ms(median(gaps))}")
     if not dump.complete:
         facts.append("recording incomplete")
-    figure.text(
-        _LEFT, 1 - 0.28 / height, f"{meta.agent}  ·  {meta.call_id}", size=14, weight="bold", color=_INK, va="center"
-    )
+    first, second = 1 - 0.28 / height, 1 - 0.56 / height
+    name = f"{meta.agent}  ·  {meta.call_id}"
+    letters.keep(figure.text(_LEFT, first, name, size=14, weight="bold", color=_INK, va="center"))
     wire = f"{meta.carrier}, {meta.inbound.encoding} {meta.inbound.sample_rate} Hz"
     about = "  ·  ".join([f"{meta.started:%Y-%m-%d %H:%M:%S} UTC", wire, *facts])
-    figure.text(_LEFT, 1 - 0.56 / height, about, size=10, color=_FAINT, va="center")
-    figure.text(_RIGHT, 1 - 0.28 / height, _KEY, size=9, color=_FAINT, va="center", ha="right")
+    letters.keep(figure.text(_LEFT, second, about, size=10, color=_FAINT, va="center"))
+    keys = ["  ·  ".join(_KEY[:n]) for n in range(len(_KEY), 0, -1)]
+    for key, y in product(keys, (first, second)):  # after a long name there is room below
+        if letters.keep(figure.text(_RIGHT, y, key, size=9, color=_FAINT, va="center", ha="right")):
+            break
 
 
 # ---- one row
 
 
 def _row(
-    axes: "Axes", dump: Dump, turns: Sequence[Turn], sound: tuple[Samples, Samples, int], start: float, end: float
+    axes: "Axes",
+    dump: Dump,
+    turns: Sequence[Turn],
+    sound: tuple[Samples, Samples, int],
+    start: float,
+    end: float,
+    letters: Lettering,
 ) -> None:
     caller, agent, rate = sound
     axes.set_xlim(start, end)
@@ -151,9 +159,9 @@ def _row(
     for party in ("caller", "agent"):
         own = [turn for turn in turns if turn.party == party and turn.end > turn.start]
         for turn, following in zip_longest(own, own[1:]):
-            _turn(axes, turn, start, end, following.start if following else math.inf)
+            _turn(axes, turn, start, end, following.start if following else math.inf, letters)
     _captions(axes, dump, start, end)
-    _notes(axes, dump, start, end)
+    _notes(axes, dump, start, end, letters)
 
 
 def _ticks(start: float, end: float) -> list[float]:
@@ -187,7 +195,7 @@ def _overlaps(turns: Sequence[Turn]) -> Iterator[_Span]:
                     yield _Span(start, end)
 
 
-def _turn(axes: "Axes", turn: Turn, start: float, end: float, following: float) -> None:
+def _turn(axes: "Axes", turn: Turn, start: float, end: float, following: float, letters: Lettering) -> None:
     """One turn's bar and words, which may run as far as the same party's next turn."""
     left, right = max(turn.start, start), min(turn.end, end)
     if left >= right:
@@ -197,25 +205,19 @@ def _turn(axes: "Axes", turn: Turn, start: float, end: float, following: float) 
     axes.plot([left, right], [middle, middle], color=colour, linewidth=3, solid_capstyle="butt")
     middle += 0.1 if caller else -0.1
     if turn.gap is not None and turn.start >= start:
-        _gap(axes, max(turn.start - turn.gap, start), turn.start, turn.gap)
+        _gap(axes, max(turn.start - turn.gap, start), turn.start, turn.gap, letters)
     if not start <= (turn.start + turn.end) / 2 < end:  # its words are in the row that has most of it
-        _write(axes, left, middle, "…", colour, va)
+        letters.caption(axes, left, middle, "…", 0, colour=colour, va=va)
         return
     scale = _WIDTH_INCHES * (_RIGHT - _LEFT) / (end - start)
     inches = min(max((right - left) * scale, 1.3), (following - left) * scale - 0.1)
     text = turn.text
     if turn.interrupted and text.startswith(turn.heard) and len(turn.heard) < len(text):
         text = f"{turn.heard} ‖ {text[len(turn.heard) :].strip()}"
-    _write(axes, left, middle, _fit(text, inches), colour, va)
+    letters.caption(axes, left, middle, text, inches, colour=colour, va=va)
 
 
-def _fit(text: str, inches: float) -> str:
-    """Wrapped to three lines of the width there is, shortened if it must be."""
-    width = max(int(inches * _CHARS_PER_INCH), 6)
-    return "\n".join(textwrap.wrap(text, width, max_lines=3, placeholder=" …"))
-
-
-def _gap(axes: "Axes", start: float, end: float, gap: float) -> None:
+def _gap(axes: "Axes", start: float, end: float, gap: float, letters: Lettering) -> None:
     """The silence between the caller's last word and the agent's first, as a bracket."""
     axes.annotate(
         "",
@@ -223,7 +225,7 @@ def _gap(axes: "Axes", start: float, end: float, gap: float) -> None:
         (start, _GAP),
         arrowprops={"arrowstyle": "|-|,widthA=0.35,widthB=0.35", "color": _INK, "lw": 1.1},
     )
-    axes.text(
+    number = axes.text(
         (start + end) / 2,
         _GAP + 0.14,
         _ms(gap),
@@ -234,6 +236,7 @@ def _gap(axes: "Axes", start: float, end: float, gap: float) -> None:
         va="bottom",
         bbox={"boxstyle": "round,pad=0.15", "facecolor": _PAPER, "edgecolor": "none", "alpha": 0.85},
     )
+    letters.keep(number)
 
 
 def _captions(axes: "Axes", dump: Dump, start: float, end: float) -> None:
@@ -247,7 +250,7 @@ def _within(found: Iterable[tuple[int, object]], start: float, end: float) -> li
     return [at / SECOND for at, _ in found if start <= at / SECOND < end]
 
 
-def _notes(axes: "Axes", dump: Dump, start: float, end: float) -> None:
+def _notes(axes: "Axes", dump: Dump, start: float, end: float, letters: Lettering) -> None:
     """Marks, tools, keys and interruptions, below the voices."""
     axes.axhline(_NOTES, color="#DDDDDD", linewidth=0.8)
     for found, up in ((dump.actions(SendMark), 0.13), (dump.events(MarkReturned), -0.13)):
@@ -265,11 +268,9 @@ def _notes(axes: "Axes", dump: Dump, start: float, end: float) -> None:
         if start <= at / SECOND < end and action.fact in _LABELLED:
             axes.plot([at / SECOND] * 2, [_LABELS + 0.15, _GAP], color=_INK, linewidth=0.9, linestyle=(0, (3, 2)))
             labels.append((at / SECOND, _LABELLED[action.fact], _INK, "bold"))
-    free = start
     for at, words, colour, weight in sorted(labels):
-        if free <= at < end:  # where they crowd, the first is written: the lines are there for all
-            _write(axes, at, _LABELS, words, colour, weight=weight)
-            free = at + (len(words) + 1) / _CHARS_PER_INCH * (end - start) / (_WIDTH_INCHES * (_RIGHT - _LEFT))
+        if start <= at < end:  # where they crowd, the first is written: the lines are there for all
+            letters.caption(axes, at, _LABELS, words, 0, colour=colour, weight=weight, whole=True)
     times = _within(dump.actions(ClearMedia), start, end)
     axes.vlines(times, _AGENT_WAVE - 0.9, _AGENT_WAVE + 0.9, color=_INK, linewidth=1.6)
 
@@ -288,38 +289,10 @@ _LABELLED = {
 
 
 def _tools(dump: Dump) -> Iterator[_Span]:
-    """Tool calls, matched by reply and name; one that never finished ends with the call."""
-    running: dict[tuple[int, str], float] = {}
-    for at, event in dump.events(ToolStarted, ToolFinished):
-        if isinstance(event, ToolStarted):
-            running[event.reply, event.tool] = at / SECOND
-        elif (event.reply, event.tool) in running:
-            label = f"{event.tool} failed" if event.failed else event.tool
-            yield _Span(running.pop((event.reply, event.tool)), at / SECOND, label)
-    for (_, tool), started in running.items():
-        yield _Span(started, dump.duration_us / SECOND, f"{tool} unfinished")
-
-
-def _write(
-    axes: "Axes", x: float, y: float, text: str, colour: str, va: str = "center", weight: str = "normal"
-) -> None:
-    """Text that starts at `x`, or ends at the row's end where it would run over it."""
-    start, end = axes.get_xlim()
-    longest = max(map(len, text.split("\n"))) / _CHARS_PER_INCH
-    over = x + longest * (end - start) / (_WIDTH_INCHES * (_RIGHT - _LEFT)) > end
-    # parse_math: a dollar sign in a caller's words is no formula
-    axes.text(
-        end if over else x,
-        y,
-        text,
-        size=9,
-        color=colour,
-        ha="right" if over else "left",
-        va=va,
-        weight=weight,
-        linespacing=1.1,
-        parse_math=False,
-    )
+    """Tool calls; one that never finished ends with the call."""
+    for call in tools(dump):
+        label = call.tool if call.outcome == "finished" else f"{call.tool} {call.outcome}"
+        yield _Span(call.at, call.at + call.seconds, label)
 
 
 # ---- where the gaps come from

@@ -1,12 +1,13 @@
 """Calls that show one behaviour each, and their dumps beside this file: what the machine decided when they were recorded.
 
-    python -m tests.golden.behaviours        # record all anew, after a deliberate change of policy
+    python -m tests.golden.behaviours        # record all anew, after a deliberate change of policy; or those that are named
 
 The calls are scripted on the bench (virtual time, scripted models), so they are the same on every machine. `git diff --stat` then shows which
 behaviours a change of policy has touched.
 """
 
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +102,12 @@ def _unfinished_by_sound() -> Bench:
     return bench
 
 
+def _held_breath() -> Bench:
+    bench = Bench(speech=(_QUESTION, (5.2, 5.8)), words=("What are your hours?", "Okay."))
+    bench.partials = ["What are", "Where", "Okay"]
+    return bench
+
+
 _OUTBOUND = msgspec.structs.replace(SETTINGS, outbound=True, message="This is the surgery. Please call us back.")
 _MAILBOX = ("You have reached Bob.", "You have reached Bob. Please leave a message after the tone.")
 
@@ -117,6 +124,7 @@ BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
     "turn_joined": (9, _joined),
     "interruption": (9, lambda: Bench(speech=(_QUESTION, (5.5, 7.0)))),
     "backchannel": (9, lambda: Bench(speech=(_QUESTION, (5.2, 5.35)), words=("What are your hours?", "Mm-hmm."))),
+    "held_breath": (9, _held_breath),
     "murmur_gone_on_after": (
         13,
         lambda: Bench(speech=(_QUESTION, (5.2, 6.5)), words=("What are your hours?", "Okay, okay, right.")),
@@ -170,6 +178,6 @@ def record(name: str) -> None:
 
 
 if __name__ == "__main__":
-    for behaviour in BEHAVIOURS:
+    for behaviour in sys.argv[1:] or BEHAVIOURS:
         record(behaviour)
         print(behaviour)

@@ -25,6 +25,8 @@ def facts(dump: Dump) -> set[str]:
         ("draft_dropped", "speculation_dropped"),
         ("turn_joined", "turn_joined"),
         ("interruption", "barge_in"),
+        ("interruption", "hold"),
+        ("held_breath", "gone_on"),
         ("backchannel", "backchannel"),
         ("false_interruption", "false_interruption"),
         ("slow_tool", "filler"),

@@ -59,8 +59,16 @@ class Bench:
         self._in_ear: list[tuple[int, str]] = []  # marks on their way: (when the ear reaches them, name)
         self._cancelled: set[int] = set()
         self.stt_delay, self.token_delay, self.tts_delay = 150 * MS, 300 * MS, 80 * MS
+        self.partials: list[str] = []
+        """What the recogniser says of unfinished speech, one by one; with none left, the words of the final that is to come."""
         self.p_end: float | None = None
         """What is answered when a turn is to be judged by its sound."""
+        self.emotion: tuple[str, float] | None = None
+        """... and how he feels."""
+        self.emotion_delay = 40 * MS
+        self.voice: Callable[[float], bytes] | None = None
+        """... and who speaks at that second of the call, as an embedding."""
+        self.voice_delay = 60 * MS
         self.fail: dict[str, int] = {}  # port -> how many of its next requests fail
         self._post(0, ev.CallStarted("CA1", "twilio", TELEPHONE, TELEPHONE))
         self._media_from = 0
@@ -113,10 +121,17 @@ class Bench:
                 heard = said if isinstance(said, tuple) else (said, "en")
                 if final and len(self.words) > 1:
                     self.words.pop(0)
+                if not final and self.partials:
+                    heard = (self.partials.pop(0), "en")
                 self._post(at + self.stt_delay, ev.TranscriptReady(request, *heard))
             case do.JudgeTurn(request=request):
                 if self.p_end is not None:
                     self._post(at + 80 * MS, ev.TurnJudged(request, self.p_end))
+            case do.Perceive(request=request):
+                if self.emotion is not None:
+                    self._post(at + self.emotion_delay, ev.EmotionHeard(request, *self.emotion))
+                if self.voice is not None:
+                    self._post(at + self.voice_delay, ev.VoiceHeard(request, self.voice(at / 1e6)))
             case do.StartReply(reply=reply, text=text):
                 if self._fails("agent"):
                     self._post(at + self.token_delay, ev.ModelFailed("agent", reply, "scripted"))

@@ -196,6 +196,7 @@ class Scripted:
         self.remembered: list[do.Remember] = []
         self.committed: list[int] = []
         self.forgotten: list[int] = []
+        self.noticed: list[do.Notice] = []
 
     def reply(self, action):
         for index, word in enumerate(self.text.split()):
@@ -209,6 +210,9 @@ class Scripted:
 
     def remember(self, action) -> None:
         self.remembered.append(action)
+
+    def notice(self, action) -> None:
+        self.noticed.append(action)
 
 
 def tone(action) -> list[bytes]:

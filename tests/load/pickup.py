@@ -53,7 +53,7 @@ SPOKEN = [
 ]
 
 
-class _NoAgent:
+class NoAgent:
     """Says nothing."""
 
     def reply(self, action: do.StartReply) -> Iterator:
@@ -62,6 +62,7 @@ class _NoAgent:
     def commit(self, action: do.CommitReply) -> None: ...
     def forget(self, action: do.ForgetReply) -> None: ...
     def remember(self, action: do.Remember) -> None: ...
+    def notice(self, action: do.Notice) -> None: ...
 
 
 def callees(config: Config, data: Path | None) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -80,13 +81,13 @@ def callees(config: Config, data: Path | None) -> Iterator[tuple[str, str, np.nd
     for line in (prompts / "manifest.jsonl").read_text().splitlines():
         entry = json.loads(line)
         if "press " in entry["text"].lower() and any(c.isdigit() for c in entry["text"]):
-            yield "ivr, en, recorded", entry["text"], _read(prompts / entry["audio"])
+            yield "ivr, en, recorded", entry["text"], read(prompts / entry["audio"])
     mailbox = [prompts / f"{name}.flac" for name in ("vm-nobodyavail", "vm-rec-name")]
     beep = 8_000 * np.sin(2 * np.pi * 1_000 * np.arange(RATE // 2) / RATE)
     yield (
         "machine, en, recorded",
         "nobody available, beep",
-        np.concatenate([*map(_read, mailbox), beep.astype(np.int16)]),
+        np.concatenate([*map(read, mailbox), beep.astype(np.int16)]),
     )
     for folder, kind, few in (
         ("en_spoken_digits", "person, en, one word, recorded", 12),
@@ -96,10 +97,10 @@ def callees(config: Config, data: Path | None) -> Iterator[tuple[str, str, np.nd
         for entry in [e for e in entries if e["language"] == kind[8:10] and e["duration"] < 1.5][
             :: max(1, len(entries) // few)
         ]:
-            yield kind, entry["text"], _read(data / folder / entry["audio"])
+            yield kind, entry["text"], read(data / folder / entry["audio"])
 
 
-def _read(path: Path) -> np.ndarray:
+def read(path: Path) -> np.ndarray:
     pcm, rate = soundfile.read(path, dtype="int16")
     return pcm if rate == RATE else Resampler(rate, RATE).process(pcm)
 
@@ -117,7 +118,7 @@ def main() -> None:
         pcm = np.concatenate([pcm, np.zeros(4 * RATE, np.int16)])
         dump = caller_dump(TELEPHONE, encode(pcm, Encoding.MULAW), settings, "bench", after_us=600_000)
         silence = lambda action: [b"\xff" * 4_000]  # noqa: E731
-        answers = ModelAnswers(vad, stt, _NoAgent(), settings.languages, speak=silence)
+        answers = ModelAnswers(vad, stt, NoAgent(), settings.languages, speak=silence)
         outcome = virtual.run(dump, answers, settings)
         facts = [
             (a.fact.removeprefix("answered_"), at / 1e6)

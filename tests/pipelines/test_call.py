@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pipelines import actions as do
 from pipelines import events as ev
+from pipelines.units import PTIME_US
 from tests.helpers.bench import EXCUSE, MUSIC, PHRASES, SETTINGS, Bench
 
 
@@ -44,6 +45,64 @@ def test_an_interruption_silences_cancels_and_cuts_memory() -> None:
     assert cut.text.startswith(cut.heard)
     assert 0 < len(cut.heard) < len(cut.text)
     assert do.Remember(1, cut.heard) in bench.of(do.Remember)
+
+
+def test_at_the_first_word_of_an_interruption_the_agent_holds_its_breath() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 7.0)), words=("What are your hours?", "Wait, and on Friday?")).run(9)
+    silent = bench.when(do.ClearMedia)[0]
+    assert silent < 5.5 + 0.1 + bench.stt_delay / 1e6 + 0.02  # voice activity, one look, a packet
+    assert [f for f in bench.facts if f in ("hold", "gone_on", "barge_in")] == ["hold", "barge_in"]
+    told = next(o.value for o in bench.of(do.Observed) if o.fact == "barge_in")
+    assert abs(told - (silent - 5.5)) < 0.05  # the caller has silence from the hold on
+    assert "Wait, and on Friday?" in [turn.text for turn in bench.turns]
+
+
+def test_an_agent_that_held_its_breath_for_a_murmur_goes_on_where_it_was() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 6.1)), words=("What are your hours?", "Okay."))
+    bench.partials = ["What are", "Where", "Okay"]
+    bench.run(12)
+    quiet = Bench(speech=((3.0, 4.0),)).run(12)
+    assert [f for f in bench.facts if f in ("hold", "gone_on", "barge_in", "backchannel")] == [
+        "hold",
+        "gone_on",
+        "backchannel",
+    ]
+    silent = bench.when(do.ClearMedia)[0]
+    again = next(at for at in bench.when(do.SendMedia) if at > silent)
+    assert again - silent < 0.3
+    assert [(t.text, t.heard) for t in bench.turns if t.party == "agent"] == [
+        (t.text, t.heard) for t in quiet.turns if t.party == "agent"
+    ]
+    assert (
+        len(bench.of(do.SendMedia)) - len(quiet.of(do.SendMedia)) <= SETTINGS.lead_us // PTIME_US
+    )  # some were sent twice
+
+
+def test_what_stops_speech_over_the_agent_ends_a_hold_too() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 5.9)), words=("What are your hours?", ""))
+    bench.partials = ["What are", "Where", ""]
+    bench.run(12)
+    assert [f for f in bench.facts if f in ("hold", "gone_on")] == ["hold", "gone_on"]
+    held = next(o.value for o in bench.of(do.Observed) if o.fact == "gone_on")
+    assert 0 < held < 1
+    assert not any(t.interrupted for t in bench.turns)
+
+
+def test_a_hum_that_is_heard_again_in_the_silence_after_it_does_not_agree_with_itself() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 5.7)), words=("What are your hours?", "Bum hem."))
+    bench.partials = ["What are", "Mom", "Bum hem", "Bum hem", "Bum hem"]
+    bench.run(9)
+    looks = [a for at, a in bench.actions if isinstance(a, do.Transcribe) and not a.final and at > 5_000_000]
+    assert len(looks) >= 2  # one of them in the silence
+    assert "backchannel" in bench.facts
+    assert "barge_in" not in bench.facts
+
+
+def test_the_breath_is_held_once_in_a_contest() -> None:
+    bench = Bench(speech=((3.0, 4.0), (5.5, 6.3)), words=("What are your hours?", "Okay."))
+    bench.partials = ["What are", "Where", "Okay", "Where", "Okay", "Where"]
+    bench.run(12)
+    assert bench.facts.count("hold") == 1
 
 
 def test_a_backchannel_does_not_stop_the_agent() -> None:

@@ -39,6 +39,8 @@ def test_defaults_serve_the_example_agent_on_loopback():
     assert config.model_names() == [
         "silero-vad",
         "whisper-base",
+        "emotion-logistic",
+        "sentiment-linear",
         "qwen2.5-coder-1.5b-instruct-q4_k_m",
         "piper-en_US-joe-medium",
         "kokoro-82m-int8",
@@ -393,3 +395,48 @@ def test_the_excuse_has_a_default_in_both_languages_and_none_in_others(write):
     settings = call_settings(config, config.agents[0])
     assert settings.monologue_us == 30_000_000
     assert all(settings.phrases[language].cut_in for language in ("en", "fr"))
+
+
+def test_fields_to_extract(write):
+    agent = load(
+        write("""
+        [[agents]]
+        name = "a"
+        analyse = true
+        [agents.extract.reason]
+        type = ["booking", "question"]
+        description = "why he called"
+        [agents.extract.name]
+        description = "the caller's name"
+    """)
+    ).agents[0]
+    assert agent.extract["reason"].type == ["booking", "question"]
+    assert agent.extract["name"].type == "string"
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('extract.Name = { description = "x" }', "agents[0].extract.Name: a field's name is small letters"),
+        (
+            'extract.a = { type = "text", description = "x" }',
+            "agents[0].extract.a.type: no such type. Write one of string,",
+        ),
+        ('extract.a = { type = ["one"], description = "x" }', "agents[0].extract.a.type: a list is of the words"),
+        ('extract.a = { type = ["b", "b"], description = "x" }', "agents[0].extract.a.type: a list is of the words"),
+        ('extract.a = { type = 5, description = "x" }', "agents[0].extract.a.type: no such type"),
+        ('extract.a = { type = "date" }', "agents[0].extract.a.description: is missing"),
+        (
+            'extract.a = { description = "x", typ = "date" }',
+            "agents[0].extract.a.typ: unknown key. Did you mean `type`?",
+        ),
+    ],
+)
+def test_a_field_that_cannot_be_extracted_is_named_with_its_mend(write, table, problem):
+    assert any(line.startswith(problem) for line in problems(write(f'[[agents]]\nname = "a"\n{table}')))
+
+
+def test_fields_to_extract_are_not_without_number(write):
+    fields = "\n".join(f'extract.f{n} = {{ description = "x" }}' for n in range(21))
+    (problem,) = problems(write(f'[[agents]]\nname = "a"\n{fields}'))
+    assert "agents[0].extract" in problem

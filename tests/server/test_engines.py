@@ -3,16 +3,20 @@
 import asyncio
 import json
 import threading
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 
-from pipelines.actions import JudgeTurn
+from pipelines.actions import Appraise, JudgeTurn, Perceive
 from pipelines.errors import ModelError
-from pipelines.events import TurnJudged
+from pipelines.events import EmotionHeard, ModelFailed, SentimentRead, TurnJudged
+from pipelines.frames import TELEPHONE
 from server import engines
 from server.config import Config
-from server.engines import Engines, load_turn_detector
+from server.engines import Engines
+from server.models import CallModels
+from server.settings import call_settings
 from tests.helpers.hearing import LoudnessVad, ScriptedStt
 from tests.helpers.houses import open_house
 from tests.helpers.voice import ToneVoice
@@ -64,7 +68,6 @@ def voices(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(engines, "load_vad", lambda store, config: LoudnessVad())
     monkeypatch.setattr(engines, "load_stt", lambda store, settings, name: ScriptedStt())
-    monkeypatch.setattr(engines, "load_turn_detector", lambda store, config: None)
     monkeypatch.setattr(engines, "load_voice", load_voice)
     monkeypatch.setattr("server.house.Agents.open", open_agents)
     return voices
@@ -103,21 +106,123 @@ async def test_without_a_fallback_none_is_loaded(voices):
 
 
 async def test_ends_of_turns_are_judged_by_one_worker_for_all_calls(voices, monkeypatch):
-    config = Config.model_validate({"agents": [{"name": "a", "languages": ["en"]}]})
-    monkeypatch.setattr(engines, "load_turn_detector", lambda store, config: EagerDetector())
+    config = Config.model_validate(
+        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"turn": {"model": "smart-turn-v3"}}}
+    )
+    monkeypatch.setattr(engines, "load_model", lambda store, name: EagerDetector())
     opened = await Engines.open(config, lambda name, value: None, lambda what: None)
     answers = asyncio.Queue()
-    opened.turn.submit(JudgeTurn(7, 0, 512), np.zeros(512, np.float32), answers.put_nowait, "call")
+    models = CallModels(opened, config.agents[0], TELEPHONE, ("en",), answers.put_nowait)
+    models.judge(JudgeTurn(7, 0, 512), np.zeros(512, np.float32))
     assert await asyncio.wait_for(answers.get(), 5) == TurnJudged(7, 1.0)
     await opened.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "turn"]
 
 
 async def test_without_a_detector_the_words_alone_end_turns(voices, monkeypatch):
-    monkeypatch.setattr(engines, "load_turn_detector", load_turn_detector)
     config = Config.model_validate(
-        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"turn": {"kind": "none"}}}
+        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"turn": {"model": "none"}}}
     )
     opened = await Engines.open(config, lambda name, value: None, lambda what: None)
     assert opened.turn is None
+    await opened.close()
+
+
+class Moody:
+    """Hears anger in what is loud, reads it in what ends with "!"; "broken" breaks it."""
+
+    thresholds = MappingProxyType({"angry": 0.7, "same": 0.4, "other": 0.2})
+
+    labels = ("angry", "neutral")
+
+    def recognize(self, audio):
+        angry = min(1.0, float(np.abs(audio).max()))
+        return {"angry": angry, "neutral": 1 - angry}
+
+    def embed(self, audio):
+        return np.array([0.6, 0.8], np.float32)
+
+    def analyze(self, text, language):
+        if text == "broken":
+            raise ModelError("It cannot read.")
+        return {"negative": 0.9, "neutral": 0.1, "positive": 0.0} if text.endswith("!") else {"neutral": 1.0}
+
+
+FEELING = {
+    "agents": [
+        {"name": "a", "languages": ["en"], "emotion": {"angry": "Be kind."}, "sentiment": True},
+        {"name": "b", "numbers": ["1"]},
+    ],
+    "models": {port: {"model": "feeling"} for port in ("emotion", "sentiment", "speaker")},
+}
+
+
+async def test_feelings_are_told_for_the_agents_that_want_them(voices, monkeypatch):
+    config = Config.model_validate(FEELING)
+    monkeypatch.setattr(engines, "load_model", lambda store, name: Moody())
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    answers = asyncio.Queue()
+    models = CallModels(opened, config.agents[0], TELEPHONE, ("en",), answers.put_nowait)
+    told = []
+    for ask in (
+        lambda: models.perceive(Perceive(3, 0, 512), np.full(512, 0.75, np.float32)),
+        lambda: models.appraise(Appraise(0, "That is a disgrace!", "en")),
+        lambda: models.appraise(Appraise(1, "broken", "en")),
+    ):
+        ask()
+        told.append(await asyncio.wait_for(answers.get(), 5))
+    assert told == [
+        EmotionHeard(3, "angry", 0.75),
+        SentimentRead(0, "negative", 0.9),
+        ModelFailed("sentiment", 1, "It cannot read."),
+    ]
+    await opened.close()
+    assert not [thread for thread in threading.enumerate() if thread.name in ("emotion", "sentiment")]
+
+
+async def test_an_emotion_that_the_model_is_never_sure_of_is_an_error_that_names_it(voices, monkeypatch):
+    monkeypatch.setattr(engines, "load_model", lambda store, name: Moody())
+    config = Config.model_validate(FEELING | {"agents": [{"name": "a", "emotion": {"bored": "Hurry."}}]})
+    with pytest.raises(ModelError, match=r"agents\.emotion of a: feeling has no limit for bored, but for angry"):
+        await Engines.open(config, lambda name, value: None, lambda what: None)
+    assert not [thread for thread in threading.enumerate() if thread.name == "emotion"]
+
+
+async def test_without_such_an_agent_no_feeling_is_loaded(voices, monkeypatch):
+    monkeypatch.setattr(engines, "load_model", lambda store, name: pytest.fail(f"{name} was loaded"))
+    config = Config.model_validate(FEELING | {"agents": [{"name": "a", "languages": ["en"]}]})
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    assert opened.emotion is None
+    assert opened.sentiment is None
+    await opened.close()
+
+
+async def test_voices_are_told_apart_for_an_agent_that_follows_its_caller(voices, monkeypatch):
+    agents = [{"name": "a", "languages": ["en"], "follow_caller": True}, {"name": "b", "numbers": ["1"]}]
+    config = Config.model_validate(FEELING | {"agents": agents})
+    monkeypatch.setattr(engines, "load_model", lambda store, name: Moody())
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    answers = asyncio.Queue()
+    for agent in config.agents:
+        models = CallModels(opened, agent, TELEPHONE, ("en",), answers.put_nowait)
+        models.perceive(Perceive(3, 0, 512), np.zeros(512, np.float32))
+    told = await asyncio.wait_for(answers.get(), 5)
+    assert np.frombuffer(told.voice, "<f2") == pytest.approx([0.6, 0.8], abs=1e-3)
+    await opened.close()  # waits for what runs
+    assert answers.empty()
+
+
+async def test_calls_go_by_what_was_measured_for_the_models_or_by_the_configuration(voices, monkeypatch):
+    monkeypatch.setattr(engines, "load_model", lambda store, name: Moody())
+    agents = [{"name": "a", "languages": ["en"], "follow_caller": True, "emotion": {"angry": "Be kind."}}]
+    config = Config.model_validate(FEELING | {"agents": agents})
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    settings = opened.measured(call_settings(config, config.agents[0]))
+    assert settings.emotion_sure["angry"] == 0.7
+    assert (settings.voice_same, settings.voice_other) == (0.4, 0.2)
+    config.models.emotion.sure = {"angry": 0.9}
+    config.models.speaker = {"model": "feeling", "same": 0.6, "other": 0.5}
+    settings = opened.measured(settings)
+    assert settings.emotion_sure == {"angry": 0.9}
+    assert (settings.voice_same, settings.voice_other) == (0.6, 0.5)
     await opened.close()

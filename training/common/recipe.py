@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipelines.problems import explain
+from pipelines.problems import explain, listed, read_table
 from training.common.errors import RecipeError
 
 
@@ -23,21 +23,13 @@ Recipe = TypeVar("Recipe", bound=Section)
 def load(path: Path, model: type[Recipe], overrides: Iterable[str] = ()) -> Recipe:
     """The recipe in a TOML file. `overrides`: "key=value" with dots for tables and TOML's way to write values ("loop.steps=200",
     'net="lstm"'; a bare word is taken as text). Raises RecipeError with every problem."""
-    try:
-        with path.open("rb") as stream:
-            table = tomllib.load(stream)
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}. Mend the path of the recipe.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not TOML: {error}. Mend that line.") from error
+    table = read_table(path, error=RecipeError, mend="Mend the path of the recipe.")
     for override in overrides:
         _override(table, override)
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        problems = explain(error, model)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise RecipeError(f"{path}: {count}\n" + "\n".join(f"  {problem}" for problem in problems)) from error
+        raise RecipeError(listed(path, explain(error, model))) from error
 
 
 def _override(table: dict[str, Any], override: str) -> None:

@@ -117,7 +117,7 @@ class Telephone:
         for its echo. All 16 kHz; each is repeated or cut as needed. Empty or silent ones are left out."""
         self._settings = settings or TelephoneSettings()
         self._noises = [noise for noise in noises if _rms(noise)]
-        self._rooms = [_direct(room) for room in rooms if _rms(room)]
+        self._rooms = [direct(room) for room in rooms if _rms(room)]
         self._voices = [voice for voice in voices if _rms(voice)]
 
     def __call__(self, audio: Audio, rng: np.random.Generator) -> Audio:
@@ -159,7 +159,7 @@ class Telephone:
         return (wet * (_rms(audio) / max(_rms(wet), 1e-9))).astype(np.float32)  # the room changes no loudness
 
     def _noise(self, audio: Audio, rng: np.random.Generator) -> Audio:
-        noise = _piece(self._noises[rng.integers(len(self._noises))], len(audio), rng)
+        noise = piece(self._noises[rng.integers(len(self._noises))], len(audio), rng)
         return _mixed(audio, noise, -rng.uniform(*self._settings.noise_snr_db))
 
     def _gain(self, audio: Audio, rng: np.random.Generator) -> Audio:
@@ -174,7 +174,7 @@ class Telephone:
         db = rng.uniform(*self._settings.echo_db)
         source = audio
         if self._voices:
-            source = _piece(self._voices[rng.integers(len(self._voices))], len(audio), rng)
+            source = piece(self._voices[rng.integers(len(self._voices))], len(audio), rng)
         late = np.concatenate((np.zeros(min(delay, len(audio)), np.float32), source))[: len(audio)]
         return _mixed(audio, late, db)
 
@@ -265,11 +265,11 @@ def _mixed(audio: Audio, other: Audio, db: float) -> Audio:
     return (audio + other * np.float32(_factor(db) * _rms(audio) / loudness)).astype(np.float32)
 
 
-def _piece(audio: Audio, length: int, rng: np.random.Generator) -> Audio:
+def piece(audio: Audio, length: int, rng: np.random.Generator) -> Audio:
     """`length` samples from a random place of `audio`, which goes round when it is too short."""
     return np.resize(np.roll(audio, -int(rng.integers(len(audio)))), length)
 
 
-def _direct(room: Audio) -> Audio:
+def direct(room: Audio) -> Audio:
     """An impulse response from its direct sound on, so that speech is not delayed."""
     return room[int(np.argmax(np.abs(room))) :]

@@ -13,6 +13,7 @@ from pipelines.audio.features import Features, Moments
 from pipelines.nets.alphabet import Alphabet, UnknownCharacter, frames_needed, plain
 from pipelines.nets.ctc import CtcNet, pad
 from training.common import audio, manifests, splits, telephony
+from training.common.batching import alike
 from training.common.errors import DataError
 from training.common.manifests import Clip, Limits
 from training.ctc.augment import Augment, masked, vary
@@ -20,9 +21,6 @@ from training.ctc.recipe import DataSettings
 
 Floats = NDArray[np.float32]
 Say = Callable[[str], None]
-
-_WINDOW = 8
-"""Batches' worth of clips that are sorted by length together: clips in a batch are alike, the batches stay mixed."""
 
 
 def clips_of(names: Sequence[str], settings: DataSettings, data: Path, say: Say = print) -> list[Clip]:
@@ -162,15 +160,9 @@ class Batches:
         self.ramp_epochs = variations.settings.ramp * epochs
 
     def __call__(self, epoch: int) -> "Epoch":
-        """The epoch's order: shuffled, then alike lengths together, then the batches shuffled."""
-        rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(len(self.utterances))
-        chunks = []
-        for start in range(0, len(order), _WINDOW * self.size):
-            near = order[start : start + _WINDOW * self.size]
-            near = near[np.argsort([len(self.utterances[i].audio) for i in near], kind="stable")]
-            chunks += [near[k : k + self.size] for k in range(0, len(near), self.size)]
-        return Epoch(self, epoch, [chunks[i] for i in rng.permutation(len(chunks))])
+        """Its batches in their order; see `alike`."""
+        lengths = [len(utterance.audio) for utterance in self.utterances]
+        return Epoch(self, epoch, alike(lengths, self.size, seed=self.seed, epoch=epoch))
 
     def frames(self, utterance: Utterance, number: int) -> Floats:
         """Features of a variation, filled up with silence if it has become too short for its text."""

@@ -99,28 +99,6 @@ def for_hyperopt(space: Mapping[str, Dimension]) -> dict[str, Any]:
     return found
 
 
-def for_ray(space: Mapping[str, Dimension], *, grid: bool) -> dict[str, Any]:
-    """Ray Tune's domains; with `grid`, every combination."""
-    from ray import tune
-
-    if grid:
-        axes = {key: d.grid() if isinstance(d, Range) else d for key, d in space.items()}
-        return {key: tune.grid_search(values) for key, values in axes.items()}
-    found = {}
-    for key, dimension in space.items():
-        if not isinstance(dimension, Range):
-            found[key] = tune.choice(dimension)
-        elif dimension.log:
-            found[key] = tune.loguniform(dimension.low, dimension.high)
-        elif dimension.whole:
-            found[key] = tune.qrandint(int(dimension.low), int(dimension.high), int(dimension.step or 1))
-        elif dimension.step:
-            found[key] = tune.quniform(dimension.low, dimension.high, dimension.step)
-        else:
-            found[key] = tune.uniform(dimension.low, dimension.high)
-    return found
-
-
 def tidy(space: Mapping[str, Dimension], values: Mapping[str, Any]) -> Values:
     """Values that another library drew, as this space has them: within the range, on its steps, whole where it is whole."""
     found: Values = {}

@@ -94,17 +94,20 @@ def fit(
     epochs = max(1, recipe.loop.steps * recipe.loop.accumulate * recipe.data.batch // len(prepared.train))
     batches = Batches(prepared.train, variations, net, recipe.data.batch, recipe.loop.seed, kept, epochs)
     net.normalise_by(*batches.moments())
+    search = _search(recipe, prepared, out) if recipe.words else None
 
     def evaluate(model: torch.nn.Module) -> dict[str, float]:
-        found = listen(model, prepared.validation, letters)
-        return {"wer": found.wer, "cer": found.cer, "loss": found.loss}
+        found = listen(model, prepared.validation, letters, search)
+        known = {"wer_words": rate(found.searched)} if search else {}
+        return {"wer": found.wer, "cer": found.cer, "loss": found.loss, **known}
 
     outcome = train(
         net,
         loss=ctc_loss,
         batches=batches,
         evaluate=evaluate if prepared.validation else None,
-        watch="cer",  # the loss of unseen speakers rises with the net's confidence, long before it has learnt to write
+        # What it will be asked for; the loss of unseen speakers rises with the net's confidence, long before it has learnt to write.
+        watch="wer_words" if search else "cer",
         keep=keep,
         settings=recipe.loop,
         out=out,
@@ -113,7 +116,6 @@ def fit(
         quiet=quiet,
     )
     net = net.cpu()
-    search = _search(recipe, prepared, out) if recipe.words else None
     return Trained(
         net=net,
         outcome=outcome,
@@ -124,6 +126,7 @@ def fit(
 
 def _search(recipe: CtcRecipe, prepared: Prepared, out: Path) -> Beam:
     """A beam search that writes the training's words alone. Leaves its language model in `out`."""
+    out.mkdir(parents=True, exist_ok=True)
     file = write_arpa((u.clip.text for u in prepared.train), out / FILE)
     return Beam(recipe.letters(), language_model=file)
 

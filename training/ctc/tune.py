@@ -12,10 +12,12 @@ any of them.
 
 import hashlib
 import json
+import math
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +37,8 @@ from training.ctc.train import Prepared, fit, prepare
 
 Say = Callable[[str], None]
 _STUDY = "study"
+_AGAIN = "again"
+"""Attribute of a trial that was interrupted and queued anew: the number it had."""
 
 
 class Tuning(Section):
@@ -91,24 +95,32 @@ def tune(
 ) -> FrozenTrial:
     """Run what is left of the study; returns its best trial. Raises RecipeError (another study lies in `out`, or runs there),
     DataError (bad data, or no trial came to an end)."""
+    with opened(tuning, base, data, out, say) as study:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            for done in [pool.submit(work, tuning, base, data, out, number) for number in range(workers)]:
+                done.result()
+        return finish(study, tuning, base, out, say)
+
+
+@contextmanager
+def opened(tuning: Tuning, base: CtcRecipe, data: Path, out: Path, say: Say) -> Iterator[optuna.Study]:
+    """The study in `out`, locked, with what is left of it queued. Raises as `tune` does."""
     out.mkdir(parents=True, exist_ok=True)
     prepare(base, data, say)  # bad data is said before any trial
     try:
-        with FileLock(out / "study.lock", timeout=0):
-            study = open_study(tuning, base, out)
-            for number in requeued(study):
-                say(f"trial {number} was interrupted; it is queued again")
-            if tuning.sampler == "grid" and not study.get_trials(deepcopy=False):
-                for values in for_grid(tuning.space):
-                    study.enqueue_trial(values)
-            os.environ["OMP_NUM_THREADS"] = "1"
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(workers, mp_context=context) as pool:
-                for done in [pool.submit(work, tuning, base, data, out, number) for number in range(workers)]:
-                    done.result()
-            return finish(study, tuning, base, out, say)
+        lock = FileLock(out / "study.lock").acquire(timeout=0)
     except Timeout:
         raise RecipeError(f"a study runs in {out} already.") from None
+    with lock:
+        study = open_study(tuning, base, out)
+        for number in requeued(study):
+            say(f"trial {number} was interrupted; it is queued again")
+        if tuning.sampler == "grid" and not study.get_trials(deepcopy=False):
+            for values in for_grid(tuning.space):
+                study.enqueue_trial(values)
+        yield study
 
 
 def open_study(tuning: Tuning, base: CtcRecipe, out: Path, worker: int = 0) -> optuna.Study:
@@ -143,20 +155,27 @@ def requeued(study: optuna.Study) -> list[int]:
     """Trials that were running when their process died are ended, and queued again with the same values. Only for whoever
     holds the study's lock: nobody else can be running one."""
     found = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        if trial.params:
-            study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
+    trials = study.get_trials(deepcopy=False)
+    queued = {trial.user_attrs.get(_AGAIN) for trial in trials}  # by a process that died while it queued
+    for trial in trials:
+        if trial.state != TrialState.RUNNING:
+            continue
+        values = trial.system_attrs.get("fixed_params", {}) | trial.params  # it may have died before all were drawn
+        if values and trial.number not in queued:
+            study.enqueue_trial(values, user_attrs={_AGAIN: trial.number})
             found.append(trial.number)
+        study.tell(trial.number, state=TrialState.FAIL)
     return found
 
 
 def work(tuning: Tuning, base: CtcRecipe, data: Path, out: Path, worker: int) -> None:
     """Trials, one after the other, until the study has as many as it should."""
     study = open_study(tuning, base, out, worker)
-    while (trial := _next(study, tuning, out)) is not None:
+    while (trial := next_trial(study, tuning, out)) is not None:
         try:
-            value = measured(tuning, changed(base, trial.params), data, out, _pruner(trial, tuning))
+            value = measured(
+                tuning, changed(base, trial.params), data, out, _pruner(trial, tuning, _curve(study, trial))
+            )
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
         except (DataError, RecipeError) as error:  # these values do not go together, or diverge: that is a result too
@@ -166,7 +185,7 @@ def work(tuning: Tuning, base: CtcRecipe, data: Path, out: Path, worker: int) ->
             study.tell(trial, value)
 
 
-def _next(study: optuna.Study, tuning: Tuning, out: Path) -> Trial | None:
+def next_trial(study: optuna.Study, tuning: Tuning, out: Path) -> Trial | None:
     """A new trial, unless there are enough. One worker asks at a time: they would overshoot together."""
     with FileLock(out / "ask.lock"):
         trials = study.get_trials(deepcopy=False)
@@ -181,9 +200,19 @@ def _next(study: optuna.Study, tuning: Tuning, out: Path) -> Trial | None:
         return study.ask(for_optuna(tuning.space))
 
 
-def _pruner(trial: Trial, tuning: Tuning) -> Callable[[int, Mapping[str, float]], None]:
+def _curve(study: optuna.Study, trial: Trial) -> Mapping[int, float]:
+    """What was reported of it before it was interrupted: its training goes on from a checkpoint and does not say that again."""
+    again = trial.user_attrs.get(_AGAIN)
+    return {} if again is None else study.get_trials(deepcopy=False)[again].intermediate_values
+
+
+def _pruner(trial: Trial, tuning: Tuning, before: Mapping[int, float]) -> Callable[[int, Mapping[str, float]], None]:
+    for step, value in before.items():
+        trial.report(value, step)
+
     def reported(step: int, measures: Mapping[str, float]) -> None:
-        trial.report(measures[tuning.measure], step)
+        if step not in before:
+            trial.report(measures[tuning.measure], step)
         if tuning.pruning and trial.should_prune():
             raise optuna.TrialPruned
 
@@ -197,12 +226,15 @@ def measured(
     out: Path,
     reported: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> float:
-    """Train `recipe` below `out/trials`; the tuning's measure of it."""
+    """Train `recipe` below `out/trials`; the tuning's measure of it. Raises DataError when it diverges."""
     key = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:16]
     prepared = _prepared(recipe.model_copy(update={"augment": type(recipe.augment)()}).model_dump_json(), data)
     done = fit(recipe, prepared, out / "trials" / key, reported=reported, quiet=True)
     assert done.validation is not None
-    return {"wer": done.validation.wer, "cer": done.validation.cer, "loss": done.validation.loss}[tuning.measure]
+    value = {"wer": done.validation.wer, "cer": done.validation.cer, "loss": done.validation.loss}[tuning.measure]
+    if not math.isfinite(value):
+        raise DataError(f"the validation's {tuning.measure} is no finite number")
+    return value
 
 
 @lru_cache(maxsize=4)

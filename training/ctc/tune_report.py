@@ -41,7 +41,8 @@ def write_report(study: Study, tuning: "Tuning", out: Path) -> None:
         "|" + "---|" * (3 + len(keys)),
     ]
     for trial in trials:
-        ended = trial.user_attrs.get("reason", trial.state.name.lower())
+        state = "interrupted" if trial.state == TrialState.FAIL else trial.state.name.lower()
+        ended = trial.user_attrs.get("reason", state)  # what fails by itself has one
         shown = [f"{v:.3g}" if isinstance(v := trial.params.get(key, "-"), float) else str(v) for key in keys]
         value = "-" if trial.value is None else f"{trial.value:.4f}"
         lines.append(f"| {trial.number} | {value} | {ended} | {' | '.join(shown)} |")

@@ -14,6 +14,7 @@ from pipelines.models.ports import Audio
 from pipelines.nets.alphabet import UnknownCharacter, frames_needed
 from pipelines.units import SAMPLE_RATE
 from training.common import audio, manifests, telephony
+from training.common.batching import alike
 from training.common.errors import DataError
 from training.common.manifests import Clip, Limits
 from training.common.splits import by_speaker
@@ -22,9 +23,6 @@ from training.wav2vec2.settings import Channel, DataSettings
 Say = Callable[[str], None]
 IGNORED = -100
 """Fills up labels; the loss leaves it out."""
-
-_WINDOW = 8
-"""Batches' worth of clips that are sorted by length together: clips in a batch are alike, the batches stay mixed."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +108,9 @@ class Batches:
         self._line = telephony.Telephone(channel.telephone)
 
     def __call__(self, epoch: int) -> "Epoch":
-        """The epoch's order: shuffled, then alike lengths together, then the batches shuffled."""
-        rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(len(self.utterances))
-        chunks = []
-        for start in range(0, len(order), _WINDOW * self.size):
-            near = order[start : start + _WINDOW * self.size]
-            near = near[np.argsort([len(self.utterances[i].samples) for i in near], kind="stable")]
-            chunks += [near[k : k + self.size] for k in range(0, len(near), self.size)]
-        return Epoch(self, epoch, [chunks[i] for i in rng.permutation(len(chunks))])
+        """Its batches in their order; see `alike`."""
+        lengths = [len(utterance.samples) for utterance in self.utterances]
+        return Epoch(self, epoch, alike(lengths, self.size, seed=self.seed, epoch=epoch))
 
     def waveform(self, index: int, epoch: int) -> Audio:
         """Utterance `index` as this epoch hears it, never shorter than it was."""

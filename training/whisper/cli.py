@@ -1,6 +1,8 @@
 """`allo train` for Whisper: fine-tune, measure contexts, convert, transcribe folders. torch is imported when a command runs."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +16,14 @@ Data = Annotated[
     typer.Option("--data", help="Folder with the recipe's manifests; may be given several times.", file_okay=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        help="Models for CTranslate2 or checkpoints: folders or names of the store; NAME=FOLDER names a row.",
+    ),
+]
+Most = Annotated[int, typer.Option(help="Clips of a data set, at most.", min=1)]
 Threads = Annotated[int, typer.Option(help="Threads of the processor.", min=1)]
-
-
-class Engine(StrEnum):
-    """What transcribes a folder."""
-
-    ctranslate2 = "ctranslate2"
-    transformers = "transformers"
 
 
 class Precision(StrEnum):
@@ -54,19 +56,14 @@ def whisper(
 
 
 def context_table(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            help="Models for CTranslate2 or checkpoints: folders or names of the store; NAME=FOLDER names a row."
-        ),
-    ],
+    models: Models,
     *,
     manifest: Annotated[list[Path], typer.Option(help="Clips to hear, as OUT/aside.jsonl of a training.")],
     margin: Annotated[
         list[float] | None, typer.Option(help="Seconds of context behind an utterance; 30 is the full context.")
     ] = None,
     beam: Annotated[list[int] | None, typer.Option(help="Hypotheses; 1 is greedy.")] = None,
-    most: Annotated[int, typer.Option(help="Clips of a data set, at most.", min=1)] = 1_000_000,
+    most: Most = 1_000_000,
     wide_band: Annotated[
         bool, typer.Option("--wide-band", help="Hear the recordings as they are, not over the telephone.")
     ] = False,
@@ -79,19 +76,13 @@ def context_table(
     import msgspec
 
     from training.common import manifests
+    from training.whisper.convert import named
     from training.whisper.evaluate import MARGINS_S, context_table, grouped
 
     groups = grouped(manifests.read_all(manifest), most)
-    console = Console(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="allo-whisper-") as made, console.status("listening") as status:
-        folders = dict(_served(model, Path(made)) for model in models)
-        total, heard = len(folders) * sum(map(len, groups.values())), 0
-
-        def tick() -> None:
-            nonlocal heard
-            heard += 1
-            status.update(f"heard {heard} of {total} clips")
-
+    total = len(models) * sum(map(len, groups.values()))
+    with tempfile.TemporaryDirectory(prefix="allo-whisper-") as made, listening(total) as tick:
+        folders = named(models, Path(made))
         rows = context_table(
             folders,
             groups,
@@ -127,35 +118,38 @@ def context_table(
             context,
             str(row.beam),
             "yes" if row.guarded else "no",
-            f"{100 * row.wer:.1f} ({_range(row.wer_bounds)})",
-            f"{100 * row.loss:+.1f} ({_range(row.loss_bounds, '+')})",
+            f"{100 * row.wer:.1f} ({in_percent(row.wer_bounds)})",
+            f"{100 * row.loss:+.1f} ({in_percent(row.loss_bounds, '+')})",
             f"{row.encode_ms:.0f}",
             f"{row.decode_ms:.0f}",
             str(row.runaways),
             str(row.again),
         )
+    show(table)
+
+
+@contextmanager
+def listening(total: int) -> Iterator[Callable[[], None]]:
+    """Says on the terminal how many of `total` clips are heard; what is yielded is called after each."""
+    heard = 0
+    with Console(stderr=True).status("listening") as status:
+
+        def tick() -> None:
+            nonlocal heard
+            heard += 1
+            status.update(f"heard {heard} of {total} clips")
+
+        yield tick
+
+
+def show(table: Table) -> None:
+    """Print it; where nobody looks, wide enough for its columns."""
     Console(width=None if Console().is_terminal else 150).print(table)
 
 
-def _range(bounds: tuple[float, float], sign: str = "") -> str:
+def in_percent(bounds: tuple[float, float], sign: str = "") -> str:
+    """Bounds of a rate; `sign` "+" for those of a difference."""
     return " to ".join(f"{100 * bound:{sign}.1f}" for bound in bounds)
-
-
-def _served(model: str, made: Path) -> tuple[str, Path]:
-    """Name and folder of a model for CTranslate2; a checkpoint is converted to int8 into `made`."""
-    from pipelines.models.store import Store
-    from training.whisper import checkpoint
-    from training.whisper.convert import convert
-
-    name, equals, source = model.partition("=")
-    source = source if equals else name
-    folder = Path(source).expanduser()
-    if (folder / "model.bin").is_file():
-        return name, folder
-    store = Store()
-    if not folder.is_dir() and source in store.registry:
-        return name, store.path(source)
-    return name, convert(checkpoint.load(source, store), made / f"{len(list(made.iterdir()))}", "int8")
 
 
 def convert_whisper(
@@ -175,7 +169,7 @@ def parity(
     source: Annotated[str, typer.Argument(help="A checkpoint: folder, model of the store, or hub repository.")],
     *,
     manifest: Annotated[list[Path], typer.Option(help="Clips to hear.")],
-    most: Annotated[int, typer.Option(help="Clips of a data set, at most.", min=1)] = 10,
+    most: Most = 10,
     margin: Annotated[float, typer.Option(help="Seconds of context behind an utterance.")] = 30.0,
     threads: Threads = 2,
     as_json: Json = False,
@@ -232,60 +226,3 @@ def export_whisper(
         replace=replace,
     )
     print(folder)
-
-
-def transcribe(
-    folder: Annotated[Path, typer.Argument(help="Folder of recordings.", exists=True, file_okay=False)],
-    *,
-    model: Annotated[
-        str, typer.Option(help="Folder, model of the store, or (transformers) hub repository.")
-    ] = "whisper-base",
-    engine: Annotated[list[Engine] | None, typer.Option(help="Give several to compare their speed.")] = None,
-    language: Annotated[str, typer.Option(help="ISO 639-1; detected if not given.")] = "",
-    batch: Annotated[list[int] | None, typer.Option(help="Clips at once; give several to compare.")] = None,
-    beam: Annotated[int, typer.Option(help="Hypotheses (ctranslate2).", min=1)] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of the processor; 0: all (ctranslate2).", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="JSON lines of what was heard; printed if not given.")] = None,
-) -> None:
-    """Transcribe a folder in batches, and say how fast it went."""
-    import tempfile
-
-    import msgspec
-
-    from training.whisper import transcribe as room
-
-    problems: list[str] = []
-    console = Console(stderr=True)
-    sounds = room.load_all(room.recordings(folder), problems)
-    for problem in problems:
-        console.print(f"left out: {problem}")
-    table = Table(title="Throughput")
-    for column in ("engine", "batch", "files", "sound", "took", "times real time"):
-        table.add_column(column, justify="right")
-    texts: list[room.Text] = []
-    with tempfile.TemporaryDirectory(prefix="allo-whisper-") as made:
-        for kind in engine or [Engine.ctranslate2]:
-            for size in batch or [16]:
-                if kind is Engine.ctranslate2:
-                    _, served = _served(model, Path(made))
-                    heard = room.by_ctranslate2(
-                        sounds, served, language=language or None, batch=size, beam=beam, threads=threads
-                    )
-                else:
-                    heard = room.by_transformers(sounds, model, language=language or None, batch=size)
-                with console.status(f"{kind}, batches of {size}"):
-                    texts, speed = room.timed(kind, heard)
-                table.add_row(
-                    kind,
-                    str(size),
-                    str(speed.files),
-                    f"{speed.sound_s:.0f} s",
-                    f"{speed.took_s:.1f} s",
-                    f"{speed.speed:.1f}",
-                )
-    lines = [json.dumps({**msgspec.structs.asdict(text), "file": str(text.file)}, ensure_ascii=False) for text in texts]
-    if out is not None:
-        out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    else:
-        print("\n".join(lines))
-    console.print(table)

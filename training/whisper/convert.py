@@ -2,14 +2,17 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
+from pipelines.errors import ModelError
+from pipelines.models.store import Store
 from training.common.manifests import Clip
 from training.common.measures import Errors, rate, word_errors
+from training.whisper import checkpoint
 from training.whisper.checkpoint import Checkpoint
 
 Precision = Literal["int8", "int8_float16", "int16", "float16", "float32"]
@@ -36,6 +39,29 @@ def convert(source: Checkpoint, folder: Path, precision: Precision = "float16") 
     (folder / "vocabulary.txt").write_text("".join(f"{token}\n" for token in vocabulary), encoding="utf-8")
     (folder / "vocabulary.json").unlink()
     return folder
+
+
+def served(source: str, made: Path, store: Store | None = None) -> Path:
+    """The folder of a model for CTranslate2: `source` itself where it names one (a folder, or a model of the store); a checkpoint is converted
+    to int8 into a new folder of `made`. Raises ModelError."""
+    folder = Path(source).expanduser()
+    if (folder / "model.bin").is_file():
+        return folder
+    store = store or Store()
+    if not folder.is_dir() and source in store.registry:
+        return store.path(source)
+    return convert(checkpoint.load(source, store), Path(tempfile.mkdtemp(dir=made)), "int8")
+
+
+def named(models: Iterable[str], made: Path) -> dict[str, Path]:
+    """`served` of several, each SOURCE or NAME=SOURCE, by name. Raises ModelError, also for two of one name."""
+    found: dict[str, Path] = {}
+    for model in models:
+        name, equals, source = model.partition("=")
+        if name in found:
+            raise ModelError(f'Two models are called "{name}": name one of them, as in after={source or name}.')
+        found[name] = served(source if equals else name, made)
+    return found
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,24 +14,18 @@ from statistics import median
 
 import ctranslate2
 import msgspec
-import numpy as np
-from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
-from numpy.typing import NDArray
 
 from pipelines.adapters.stt import context
 from pipelines.adapters.stt.context import FULL, Decoded, Plan
-from pipelines.errors import ModelError
+from pipelines.adapters.stt.whisper import Features, Whisper
 from training.common import audio
 from training.common.manifests import Clip
 from training.common.measures import Errors, interval, rate, word_errors
 from training.common.telephony import plain
-from training.whisper.frames import context_frames, in_context
+from training.whisper.frames import context_frames
 
 MARGINS_S = (1.0, 3.0, 5.0, 30.0)
 _UNLIMITED = 220  # tokens: about what Whisper's own decoding allows
-
-Features = NDArray[np.float32]
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -49,43 +43,23 @@ class Transcriber:
 
     def __init__(self, folder: Path, *, threads: int = 2, compute: str = "int8") -> None:
         """Raises ModelError."""
-        try:
-            self._whisper = WhisperModel(
-                str(folder), device="cpu", compute_type=compute, cpu_threads=threads, local_files_only=True
-            )
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"No Whisper model can be loaded from {folder}: {error}") from error
-        self._model = self._whisper.model
+        self._whisper = Whisper(folder, threads=threads, compute=compute)
 
     def features(self, path: Path, *, plain_line: bool = True) -> Features:
-        """(bins, n), of the recording through a plain telephone line or as it is."""
+        """Of the recording through a plain telephone line, or as it is."""
         samples = audio.load(path)
-        return self._whisper.feature_extractor(plain(samples) if plain_line else samples)[:, :FULL]
+        return self._whisper.features(plain(samples) if plain_line else samples)
 
     def encode(self, features: Features, frames: int) -> tuple[ctranslate2.StorageView, float]:
         """What the encoder makes of `features` in a context of `frames`, and the ms it took."""
         started = time.perf_counter()
-        encoded = self._model.encode(ctranslate2.StorageView.from_array(in_context(features, frames)[None]))
+        encoded = self._whisper.encode(features, frames)
         return encoded, 1_000 * (time.perf_counter() - started)
 
     def decode(self, encoded: ctranslate2.StorageView, plan: Plan, language: str) -> tuple[Decoded, float]:
         """The words, and the ms they took."""
         started = time.perf_counter()
-        tokenizer = Tokenizer(
-            self._whisper.hf_tokenizer, self._model.is_multilingual, task="transcribe", language=language or "en"
-        )
-        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        [result] = self._model.generate(
-            encoded,
-            [prompt],
-            beam_size=plan.beam,
-            max_length=max(2 * plan.max_tokens, plan.max_tokens + len(prompt)),
-            return_scores=True,
-            return_no_speech_prob=True,
-        )
-        tokens = result.sequences_ids[0]
-        score = result.scores[0] * len(tokens) / (len(tokens) + 1)
-        decoded = Decoded(tokenizer.decode(tokens).strip(), tokens, score, result.no_speech_prob)
+        decoded = self._whisper.decode(encoded, plan, language or "en")
         return decoded, 1_000 * (time.perf_counter() - started)
 
     def hear(
@@ -93,11 +67,20 @@ class Transcriber:
     ) -> Heard:
         """One try with `margin_s` seconds behind the utterance (30: the full context). `limited`: to the tokens that its
         duration allows."""
+        return self.tries(features, language, margin_s=margin_s, beams=(beam,), limited=limited)[beam]
+
+    def tries(
+        self, features: Features, language: str, *, margin_s: float, beams: Sequence[int], limited: bool = False
+    ) -> dict[int, Heard]:
+        """The same for each beam, from one run of the encoder."""
         frames = context_frames(features.shape[1], margin_s)
         encoded, encode_ms = self.encode(features, frames)
-        plan = _plan(features, frames, beam)
-        decoded, decode_ms = self.decode(encoded, plan if limited else Plan(frames, beam, _UNLIMITED), language)
-        return Heard(decoded.text, encode_ms, decode_ms, context.runs_away(decoded, plan))
+        heard = {}
+        for beam in beams:
+            plan = _plan(features, frames, beam)
+            decoded, ms = self.decode(encoded, plan if limited else Plan(frames, beam, _UNLIMITED), language)
+            heard[beam] = Heard(decoded.text, encode_ms, ms, context.runs_away(decoded, plan))
+        return heard
 
     def hear_both(
         self, features: Features, language: str, *, margin_s: float, beams: Sequence[int]
@@ -210,10 +193,11 @@ def grouped(clips: Iterable[Clip], most: int = 1_000_000) -> dict[str, list[Clip
     groups: dict[str, list[Clip]] = {}
     for clip in clips:
         groups.setdefault(clip.audio.parent.name, []).append(clip)
-    return {name: _spread(group, most) for name, group in sorted(groups.items())}
+    return {name: spread(group, most) for name, group in sorted(groups.items())}
 
 
-def _spread(clips: list[Clip], most: int) -> list[Clip]:
+def spread(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """At most `most` of them, evenly spread over the list."""
     count = min(most, len(clips))
     return [clips[i * len(clips) // count] for i in range(count)]
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from pipelines.adapters.stt.context import FULL
+from pipelines.adapters.stt.whisper import in_context
 from training.common import audio
 from training.common.manifests import Clip
 from training.common.telephony import Telephone, plain
-from training.whisper.frames import context_frames, in_context
+from training.whisper.frames import context_frames
 from training.whisper.settings import Channel, Context
 
 Features = NDArray[np.float32]

@@ -44,7 +44,7 @@ def export_training(
         if parts[role]
     ]
     figures = {"wer_watched": {str(entry["step"]): entry["eval_wer"] for entry in history if "eval_wer" in entry}}
-    for file in sorted(out.glob("figures*.json")):  # tables of `context-table --json` that lie beside
+    for file in sorted(out.glob("figures*.json")):  # tables of `... --json` that lie beside
         figures[file.stem] = json.loads(file.read_text(encoding="utf-8"))
     every = [clip for clips in parts.values() for clip in clips]
     card = exports.provenance(

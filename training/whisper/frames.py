@@ -1,16 +1,6 @@
-"""The context of an utterance, filled as the server fills it."""
-
-import numpy as np
-from numpy.typing import NDArray
+"""How long a context is, for utterances and what they get behind them."""
 
 from pipelines.adapters.stt.context import FULL
-
-
-def in_context(features: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
-    """Features (bins, n) in a context of `frames`, as the server fills it: with the utterance's own minimum. A longer utterance is cut."""
-    padded = np.full((features.shape[0], frames), features.min(), np.float32)
-    padded[:, : min(features.shape[1], frames)] = features[:, :frames]
-    return padded
 
 
 def context_frames(longest: int, margin_s: float) -> int:

@@ -7,8 +7,9 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 from transformers import WhisperForConditionalGeneration
 
+from pipelines.adapters.stt.whisper import in_context
 from training.whisper.checkpoint import Checkpoint
-from training.whisper.frames import context_frames, in_context
+from training.whisper.frames import context_frames
 from training.whisper.short import take_any_context
 
 _MAX_TOKENS = 220

@@ -16,25 +16,21 @@ blind. So:
 """
 
 import re
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import ctranslate2
 import msgspec
-from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
 
 from pipelines.adapters.stt import context
-from pipelines.errors import ModelError
+from pipelines.adapters.stt.context import Plan
+from pipelines.adapters.stt.whisper import Whisper
 from training.common import audio
 from training.common.manifests import Clip
 from training.common.measures import normalize
-from training.whisper.frames import context_frames, in_context
+from training.whisper.frames import context_frames
 
 _MARGIN_S = 10.0
 _TOKENS = 200
-_MAX_COMPRESSION = 2.2
 
 
 class Writer:
@@ -44,33 +40,16 @@ class Writer:
     """
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
-        """`folder`: a model for CTranslate2; `threads`: 0 for all."""
-        try:
-            self._whisper = WhisperModel(
-                str(folder), device="auto", compute_type="auto", cpu_threads=threads, local_files_only=True
-            )
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"No Whisper model can be loaded from {folder}: {error}") from error
+        """`folder`: a model for CTranslate2; `threads`: 0 for all. Raises ModelError."""
+        self._whisper = Whisper(folder, threads=threads, device="auto", compute="auto")
 
     def write(self, clip: Clip) -> str:
         """The transcript of a clip, greedy; "" when it runs away."""
-        features = self._whisper.feature_extractor(audio.load(clip.audio))[:, : context.FULL]
-        padded = in_context(features, context_frames(features.shape[1], _MARGIN_S))[None]
-        model = self._whisper.model
-        tokenizer = Tokenizer(
-            self._whisper.hf_tokenizer, model.is_multilingual, task="transcribe", language=clip.language or "en"
-        )
-        [result] = model.generate(
-            ctranslate2.StorageView.from_array(padded),
-            [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
-            beam_size=1,
-            max_length=2 * _TOKENS,
-        )
-        tokens = result.sequences_ids[0]
-        text = tokenizer.decode(tokens).strip()
-        raw = text.encode()
-        runs_away = len(tokens) >= _TOKENS or (raw and len(raw) / len(zlib.compress(raw)) > _MAX_COMPRESSION)
-        return "" if runs_away else text
+        features = self._whisper.features(audio.load(clip.audio))
+        plan = Plan(context_frames(features.shape[1], _MARGIN_S), 1, _TOKENS)
+        decoded = self._whisper.decode(self._whisper.encode(features, plan.frames), plan, clip.language or "en")
+        runs_away = len(decoded.tokens) >= _TOKENS or context.repetitive(decoded.text)
+        return "" if runs_away else decoded.text
 
 
 def is_written(text: str) -> bool:

@@ -5,7 +5,6 @@ Loss: cross-entropy with the label's tokens (`labels.py`); with a teacher, also 
 
 import copy
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from training.common.manifests import Clip
 from training.common.measures import rate
 from training.whisper import checkpoint, labels
 from training.whisper.checkpoint import Checkpoint
+from training.whisper.convert import convert, served
 from training.whisper.evaluate import Transcriber, watched_errors
 from training.whisper.examples import Batches, ByLength, Examples, Labels
 from training.whisper.parts import choose_part, merged
@@ -152,8 +152,9 @@ def labelled(parts: Split, recipe: Recipe, out: Path, store: Store | None, say: 
     if not bare:
         return parts
     say(f"the unchanged model writes labels for {len(bare)} clips")
-    with served(recipe.model, store) as folder:
-        write = labels.remembered(labels.Writer(folder).write, out / "written.jsonl")
+    with tempfile.TemporaryDirectory(prefix="allo-whisper-") as made:
+        writer = labels.Writer(served(recipe.model, Path(made), store))
+        write = labels.remembered(writer.write, out / "written.jsonl")
         return Split(
             labels.label(parts.train, write, unwritten=True, own_words=recipe.data.own_words, say=say),
             parts.watched,
@@ -161,28 +162,7 @@ def labelled(parts: Split, recipe: Recipe, out: Path, store: Store | None, say: 
         )
 
 
-class served:
-    """The folder of a checkpoint for CTranslate2: the store's own, or a conversion that is deleted afterwards."""
-
-    def __init__(self, source: str, store: Store | None = None) -> None:
-        self._source, self._store, self._made = source, store or Store(), None
-
-    def __enter__(self) -> Path:
-        from training.whisper.convert import convert
-
-        if self._source in self._store.registry and not Path(self._source).is_dir():
-            return self._store.path(self._source)
-        self._made = Path(tempfile.mkdtemp(prefix="allo-whisper-"))
-        return convert(checkpoint.load(self._source, self._store), self._made / "model", "int8")
-
-    def __exit__(self, *_: object) -> None:
-        if self._made is not None:
-            shutil.rmtree(self._made, ignore_errors=True)
-
-
 def _watched(model: nn.Module, start: Checkpoint, clips: Sequence[Clip], recipe: Recipe) -> float:
-    from training.whisper.convert import convert
-
     with tempfile.TemporaryDirectory(prefix="allo-whisper-") as made:
         now = Checkpoint(merged(copy.deepcopy(model).cpu()), start.tokenizer, start.name)
         transcriber = Transcriber(convert(now, Path(made) / "model", "int8"), threads=torch.get_num_threads())

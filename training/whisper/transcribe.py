@@ -7,7 +7,7 @@ Two engines, both in batches:
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,10 @@ class Text(msgspec.Struct, frozen=True):
 
 
 class Throughput(msgspec.Struct, frozen=True):
-    """How fast it went. `sound_s`: seconds of sound heard in `took_s` seconds."""
+    """How fast it went. `batch`: clips at once; `sound_s`: seconds of sound heard in `took_s` seconds, the loading of the model left out."""
 
     engine: str
+    batch: int
     files: int
     sound_s: float
     took_s: float
@@ -46,7 +47,17 @@ class Throughput(msgspec.Struct, frozen=True):
     @property
     def speed(self) -> float:
         """Seconds of sound a second."""
-        return self.sound_s / self.took_s if self.took_s else 0.0
+        return self.sound_s / self.took_s
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds it takes to hear one of sound; below 1 it keeps up with a speaker."""
+        return self.took_s / self.sound_s
+
+
+Sounds = Sequence[tuple[Path, Audio]]
+Hear = Callable[[Sounds, int], Iterator[Text]]
+"""Transcribes sounds, so many at once. Made by an engine, which has loaded its model by then."""
 
 
 def recordings(folder: Path) -> list[Path]:
@@ -58,55 +69,64 @@ def recordings(folder: Path) -> list[Path]:
     return found
 
 
-def load_all(files: Iterable[Path], problems: list[str]) -> list[tuple[Path, Audio]]:
-    """The files' samples; a file that cannot be read is told in `problems`, and left out."""
+def load_all(files: Sequence[Path], say: Callable[[str], None]) -> list[tuple[Path, Audio]]:
+    """The files' samples; `say` is told of each that cannot be read, and it is left out. Raises DataError when none can."""
     loaded = []
     for file in files:
         try:
             loaded.append((file, audio.load(file)))
         except DataError as error:
-            problems.append(str(error))
+            say(f"left out: {error}")
+    if not loaded:
+        raise DataError(f"None of the {len(files)} recordings can be read.")
     return loaded
 
 
 def by_ctranslate2(
-    sounds: Sequence[tuple[Path, Audio]],
-    folder: Path,
-    *,
-    language: str | None = None,
-    batch: int = 16,
-    beam: int = 1,
-    threads: int = 0,
-    device: str = "auto",
-) -> Iterator[Text]:
+    folder: Path, *, language: str | None = None, beam: int = 1, threads: int = 0, device: str = "auto"
+) -> Hear:
     """faster-whisper's batched pipeline over a model for CTranslate2 in `folder`. Without `language`, that of a file is detected. Raises ModelError."""
     from faster_whisper import BatchedInferencePipeline, WhisperModel
 
     try:
         whisper = WhisperModel(
-            str(folder), device=device, compute_type="default", cpu_threads=threads, local_files_only=True
+            # auto: the fastest that the device has, which is int8 on a processor, as the server runs it
+            str(folder),
+            device=device,
+            compute_type="auto",
+            cpu_threads=threads,
+            local_files_only=True,
         )
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"No Whisper model can be loaded from {folder}: {error}") from error
+    _check_language(language, whisper.supported_languages)
     pipeline = BatchedInferencePipeline(whisper)
-    options: dict[str, Any] = {"batch_size": batch, "beam_size": beam, "without_timestamps": True}
-    short = [(file, samples) for file, samples in sounds if len(samples) <= _SHORT]
-    for tape, spans in _tapes(short):
-        borders = [{"start": first / SAMPLE_RATE, "end": last / SAMPLE_RATE} for _, first, last in spans]
-        segments, info = pipeline.transcribe(
-            tape, language=language, multilingual=language is None, vad_filter=False, clip_timestamps=borders, **options
-        )
-        heard = [[] for _ in spans]
-        starts = np.array([first / SAMPLE_RATE for _, first, _ in spans])
-        for segment in segments:
-            heard[max(0, int(np.searchsorted(starts, segment.start + 0.01)) - 1)].append(segment.text.strip())
-        for (file, first, last), texts in zip(spans, heard, strict=True):
-            yield Text(file, " ".join(texts), language or info.language, (last - first) / SAMPLE_RATE)
-    for file, samples in sounds:
-        if len(samples) > _SHORT:
-            segments, info = pipeline.transcribe(samples, language=language, vad_filter=True, **options)
-            text = " ".join(segment.text.strip() for segment in segments)
-            yield Text(file, text, info.language, len(samples) / SAMPLE_RATE)
+    options: dict[str, Any] = {"beam_size": beam, "without_timestamps": True, "language": language}
+
+    def hear(sounds: Sounds, batch: int) -> Iterator[Text]:
+        for tape, spans in _tapes([(file, samples) for file, samples in sounds if len(samples) <= _SHORT]):
+            borders = [{"start": first / SAMPLE_RATE, "end": last / SAMPLE_RATE} for _, first, last in spans]
+            segments, info = pipeline.transcribe(
+                tape,
+                batch_size=batch,
+                multilingual=language is None and whisper.model.is_multilingual,
+                vad_filter=False,
+                clip_timestamps=borders,
+                **options,
+            )
+            heard = [[] for _ in spans]
+            starts = np.array([first / SAMPLE_RATE for _, first, _ in spans])
+            for segment in segments:
+                heard[max(0, int(np.searchsorted(starts, segment.start + 0.01)) - 1)].append(segment.text.strip())
+            for (file, first, last), texts in zip(spans, heard, strict=True):
+                yield Text(file, " ".join(texts), language or info.language, (last - first) / SAMPLE_RATE)
+        for file, samples in sounds:
+            if len(samples) > _SHORT:
+                segments, info = pipeline.transcribe(samples, batch_size=batch, vad_filter=True, **options)
+                text = " ".join(segment.text.strip() for segment in segments)
+                yield Text(file, text, info.language, len(samples) / SAMPLE_RATE)
+
+    return hear
 
 
 def _tapes(sounds: Sequence[tuple[Path, Audio]]) -> Iterator[tuple[Audio, list[tuple[Path, int, int]]]]:
@@ -125,14 +145,7 @@ def _tapes(sounds: Sequence[tuple[Path, Audio]]) -> Iterator[tuple[Audio, list[t
         yield np.concatenate(pieces), spans
 
 
-def by_transformers(
-    sounds: Sequence[tuple[Path, Audio]],
-    source: str,
-    *,
-    language: str | None = None,
-    batch: int = 16,
-    device: str = "auto",
-) -> Iterator[Text]:
+def by_transformers(source: str, *, language: str | None = None, device: str = "auto") -> Hear:
     """transformers' chunked pipeline over the checkpoint `source` (see `checkpoint.load`); half precision on a GPU. Raises ModelError."""
     import tempfile
 
@@ -142,6 +155,8 @@ def by_transformers(
     from training.whisper import checkpoint
 
     start = checkpoint.load(source)
+    if start.multilingual:
+        _check_language(language, [token[2:-2] for token in start.model.generation_config.lang_to_id])
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     with tempfile.TemporaryDirectory(prefix="allo-whisper-") as folder:
@@ -154,17 +169,28 @@ def by_transformers(
         feature_extractor=WhisperFeatureExtractor(feature_size=start.model.config.num_mel_bins),
         device=device,
         chunk_length_s=30,
-        batch_size=batch,
     )
     named = {"language": language, "task": "transcribe"} if start.multilingual else {}
-    inputs = ({"raw": samples, "sampling_rate": SAMPLE_RATE} for _, samples in sounds)
-    for (file, samples), heard in zip(sounds, recognise(inputs, generate_kwargs=named), strict=True):
-        yield Text(file, heard["text"].strip(), language or "", len(samples) / SAMPLE_RATE)
+
+    def hear(sounds: Sounds, batch: int) -> Iterator[Text]:
+        inputs = ({"raw": samples, "sampling_rate": SAMPLE_RATE} for _, samples in sounds)
+        texts = recognise(inputs, batch_size=batch, generate_kwargs=named)
+        for (file, samples), heard in zip(sounds, texts, strict=True):
+            yield Text(file, heard["text"].strip(), language or "", len(samples) / SAMPLE_RATE)
+
+    return hear
 
 
-def timed(engine: str, texts: Iterator[Text]) -> tuple[list[Text], Throughput]:
-    """All of `texts`, and how fast they came, the loading of the model not counted apart."""
+def _check_language(language: str | None, known: Sequence[str]) -> None:
+    if language is not None and language not in known:
+        raise ModelError(f'This model does not know the language "{language}". Known: {", ".join(sorted(known))}.')
+
+
+def timed(engine: str, hear: Hear, sounds: Sounds, batch: int) -> tuple[list[Text], Throughput]:
+    """What is heard in each of `sounds`, in their order, and how fast. The first run allocates, so the shortest is heard once before the clock starts."""
+    list(hear([min(sounds, key=lambda sound: len(sound[1]))], batch))
     started = time.perf_counter()
-    done = list(texts)
+    found = {text.file: text for text in hear(sounds, batch)}
     took = time.perf_counter() - started
-    return done, Throughput(engine, len(done), sum(text.duration for text in done), took)
+    texts = [found[file] for file, _ in sounds]
+    return texts, Throughput(engine, batch, len(texts), sum(text.duration for text in texts), took)

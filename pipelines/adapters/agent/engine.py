@@ -48,7 +48,7 @@ class EmbeddedEngine:
         context: int = 8192,
         slots: int = 4,
         cache_mib: int = 512,
-        ready_s: float = 60.0,
+        ready_s: float = 300.0,  # of a busy machine; a process that died is noticed at once
     ) -> "EmbeddedEngine":
         """Load a GGUF file and wait until it answers.
 

@@ -10,7 +10,7 @@ from openai import AsyncOpenAI
 
 from pipelines.adapters.agent.constrained import ConstrainedModel
 from pipelines.adapters.agent.engine import EmbeddedEngine
-from pipelines.adapters.agent.openai_agents import AgentLimits, Facts, OpenAIAgent, Prompt
+from pipelines.adapters.agent.openai_agents import AgentLimits, Facts, Notes, OpenAIAgent, Prompt
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -52,13 +52,14 @@ class AgentFactory:
         fallback: EmbeddedEngine | Endpoint | Model | None = None,
         limits: AgentLimits | None = None,
         fallback_limits: AgentLimits | None = None,
+        notes: Notes | None = None,
     ) -> None:
         """`instructions`: by language (ISO 639-1), or one text for all, to which the language to speak is added.
 
         `examples`: by language; pairs of what a caller says and what the agent answers (words, or a tool call as
         `grammar.call_text` writes it), which show a small embedded model when to use which tool. Other models do not
         see them.
-        `fallback`: answers a third attempt at the same reply.
+        `notes`: as in `OpenAIAgent`. `fallback`: answers a third attempt at the same reply.
         """
         self._clients: list[AsyncOpenAI] = []
         choices = ((llm, limits), (fallback, fallback_limits))
@@ -66,6 +67,7 @@ class AgentFactory:
         self._instructions = {"": instructions} if isinstance(instructions, str) else dict(instructions)
         self._examples = dict(examples or {})
         self._tools = tuple(tools)
+        self._notes = notes
 
     def open(self, call_id: str, caller: str, called: str, language: str, now: datetime) -> OpenAIAgent:
         """The agent of a new call. `language`: the one the call starts in; `now`: local time where the call is
@@ -75,7 +77,7 @@ class AgentFactory:
             return self.prompt(language, model, now)
 
         facts = Facts(call_id, caller, called, now)
-        return OpenAIAgent(self._models, prompt, self._tools, facts)
+        return OpenAIAgent(self._models, prompt, self._tools, facts, self._notes)
 
     async def warm(self, languages: Sequence[str], now: datetime) -> None:
         """Compute the prompt prefix of each language, so that the first caller does not wait for it (embedded model

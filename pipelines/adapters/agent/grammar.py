@@ -32,6 +32,12 @@ def reply_grammar(tools: Sequence[FunctionTool]) -> str:
     return "\n".join(rules) + "\n"
 
 
+def json_grammar(schema: dict[str, Any]) -> str:
+    """The grammar of one JSON value of that schema, on one line."""
+    bounded = {**_bounded(schema), "x-guidance": _SPACING}
+    return f"%llguidance {{}}\nstart: %json {json.dumps(bounded)}\n"
+
+
 def _call_rules(rule: str, tool: FunctionTool) -> list[str]:
     """Arguments after the last required one may be left out from the end; an optional one in between may be `null`."""
     schemas, needed = _parameters(tool), _needed(tool)

@@ -16,10 +16,10 @@ class _ToolCall:
 
 
 class _Turn:
-    __slots__ = ("asked", "heard", "reply", "text", "tools")
+    __slots__ = ("asked", "heard", "note", "reply", "text", "tools")
 
-    def __init__(self, reply: int, asked: str) -> None:
-        self.reply, self.asked = reply, asked
+    def __init__(self, reply: int, asked: str, note: str = "") -> None:
+        self.reply, self.asked, self.note = reply, asked, note
         self.tools: list[_ToolCall] = []
         self.text = ""
         self.heard = False  # `text` was set by `remember`, and stays
@@ -38,6 +38,7 @@ class Memory:
         once: each cut costs the model its cached prefix, so cuts are few."""
         self._limit = limit
         self._turns: list[_Turn] = []
+        self._note = ""  # for the caller's next words
 
     @property
     def dialogue(self) -> list[tuple[str, str]]:
@@ -52,11 +53,20 @@ class Memory:
         if turn is None:
             last = self._turns[-1] if self._turns else None
             if last and not last.text and not last.tools and last.asked and text.startswith(last.asked):
-                self._turns.pop()  # he went on speaking: his turn is the longer one
-            turn = self._insert(_Turn(reply, text))
+                self._take_back(self._turns.pop())  # he went on speaking: his turn is the longer one
+            turn = self._insert(_Turn(reply, text, self._note))
+            self._note = ""
         elif not turn.heard:
             turn.text = ""
         self._forget_oldest()
+
+    def note(self, text: str) -> None:
+        """Something about the caller that no words say, for the model to read behind his next ones. The newest counts."""
+        self._note = text
+
+    def _take_back(self, turn: _Turn) -> None:
+        """What was noted with a turn that was none is for the next."""
+        self._note = self._note or turn.note
 
     def say(self, reply: int, text: str) -> None:
         """The agent wrote `text`, in addition to what it has written in `reply`."""
@@ -73,7 +83,9 @@ class Memory:
     def forget(self, reply: int) -> None:
         """The caller never ended his turn with what `reply` was to answer. If a tool has changed something meanwhile, that is
         kept: it has happened."""
-        self._turns = [turn for turn in self._turns if turn.reply != reply or any(tool.changes for tool in turn.tools)]
+        for turn in [t for t in self._turns if t.reply == reply and not any(tool.changes for tool in t.tools)]:
+            self._take_back(turn)
+            self._turns.remove(turn)
 
     def tool_called(self, reply: int, call_id: str, name: str, arguments: str, *, changes: bool = True) -> None:
         """A tool runs. `changes`: it does more than read."""
@@ -104,10 +116,11 @@ class Memory:
         for turn in (*self._turns, *([_Turn(-1, asked)] if asked else [])):
             if turn.asked:
                 last = items[-1] if items else {}
+                words = f"{turn.asked} {turn.note}".rstrip()
                 if last.get("role") == "user":
-                    items[-1] = {"role": "user", "content": f"{last['content']}\n{turn.asked}"}  # type: ignore[typeddict-item]
+                    items[-1] = {"role": "user", "content": f"{last['content']}\n{words}"}  # type: ignore[typeddict-item]
                 else:
-                    items.append({"role": "user", "content": turn.asked})
+                    items.append({"role": "user", "content": words})
             for tool in turn.tools:
                 items.append(
                     {"type": "function_call", "call_id": tool.call_id, "name": tool.name, "arguments": tool.arguments}

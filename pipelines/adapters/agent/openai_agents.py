@@ -1,7 +1,7 @@
 """The agent of one call, on the openai-agents SDK (https://openai.github.io/openai-agents-python/)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -30,6 +30,9 @@ from pipelines.errors import ModelError
 from pipelines.events import Event, ReplyDelta, ToolExpected
 
 set_tracing_disabled(True)  # the SDK would send every conversation to a cloud
+
+
+Notes = Mapping[str, Mapping[str, str]]
 
 
 class AgentLimits(msgspec.Struct, frozen=True):
@@ -74,12 +77,14 @@ class OpenAIAgent:
         prompt: Callable[[str, Model], Prompt],
         tools: Sequence[FunctionTool],
         facts: Facts,
+        notes: Notes | None = None,
     ) -> None:
-        """`models`: the agent's own, whose limits hold for tools too; then (optional) its fallback. `prompt(language, model)`: what the model is told
+        """`notes`: what the model is to read when a caller sounds like that, by emotion and language. `models`: the agent's own, whose limits hold for tools too; then (optional) its fallback. `prompt(language, model)`: what the model is told
         ahead of the call."""
         self._models = models
         self._prompt = prompt
         self._facts = facts
+        self._notes = notes or {}
         self._memory = Memory()
         self._tools = [watched(tool, self._memory, models[0][1].tool_s) for tool in tools]
         self._prefill: asyncio.Task[None] | None = None
@@ -153,6 +158,12 @@ class OpenAIAgent:
         self._memory.remember(reply, text)
         if self._language:
             self._prepare(self._language)
+
+    def notice(self, fact: str, value: str, p: float) -> None:
+        """See `pipelines.models.ports.Agent`. It goes with the caller's next words."""
+        texts = self._notes.get(value, {}) if fact == "emotion" else {}
+        if text := texts.get(self._language) or next(iter(texts.values()), ""):
+            self._memory.note(f"[{text}]")
 
     def overhear(self, text: str, language: str) -> None:
         """See `pipelines.models.ports.Agent`. An embedded model reads along, but for the last word, which may change."""

@@ -100,12 +100,13 @@ def plans(frames: int, *, final: bool, beam: int, margin: int | None = None) -> 
 
 def runs_away(decoded: Decoded, plan: Plan) -> bool:
     """It did not end by itself, or says one thing again and again."""
-    text = decoded.text.encode()
-    return (
-        len(decoded.tokens) >= plan.max_tokens
-        or echo(decoded.tokens) > 0
-        or (len(text) > 0 and len(text) / len(zlib.compress(text)) > _MAX_COMPRESSION)
-    )
+    return len(decoded.tokens) >= plan.max_tokens or echo(decoded.tokens) > 0 or repetitive(decoded.text)
+
+
+def repetitive(text: str) -> bool:
+    """It says the same so often that it can be packed to less than half."""
+    raw = text.encode()
+    return len(raw) > 0 and len(raw) / len(zlib.compress(raw)) > _MAX_COMPRESSION
 
 
 def settled(decoded: Decoded, plan: Plan) -> bool:

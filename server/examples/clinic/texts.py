@@ -16,6 +16,12 @@ INSTRUCTIONS = {
     ),
 }
 
+ANGRY = {
+    "en": "The caller sounds angry. Begin with: I am sorry about that. Then answer, and offer to put them through to a person.",
+    "fr": "La personne semble en colère. Commence par : Je suis vraiment désolée. Puis réponds, et propose de la mettre en relation avec quelqu'un.",
+}
+"""What the receptionist is told behind the words of a caller who sounds angry."""
+
 EXAMPLES = {
     "en": (
         ("Hello, do you hear me?", "Yes, I hear you well. How can I help you?"),

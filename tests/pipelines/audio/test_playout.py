@@ -126,3 +126,57 @@ def test_wide_band_frames_have_the_wires_size() -> None:
     playout.queue(0, 0, b"\x00" * 1000)
     frames = playout.pump(0)
     assert [len(f.payload) for f in frames] == [640, 640]
+
+
+@given(st.lists(st.tuples(st.integers(0, 700 * MS), st.integers(0, 900 * MS)), max_size=6), st.integers(0, 150))
+def test_a_hold_costs_the_ear_no_frame_and_repeats_none(holds: list[tuple[int, int]], bytes_each: int) -> None:
+    """`holds`: how long the agent speaks before each, and how long it lasts. The frame that plays as it begins is cut short."""
+    playout = Playout(TELEPHONE, LEAD, mark_every_us=200 * MS)
+    frames = 120
+    audio = b"".join(bytes([n]) * 160 for n in range(frames))
+    size = 160 + bytes_each  # of a piece: they need not be whole frames
+    for n in range(0, len(audio), size):
+        playout.queue(0, n // size, audio[n : n + size])
+    at, ear_end = 0, 0
+    heard: list[tuple[int, int]] = []  # when the ear begins a frame, which one
+
+    def speak(until: int) -> None:
+        nonlocal at, ear_end
+        while at <= until:
+            for action in playout.pump(at):
+                if isinstance(action, SendMedia):
+                    start = max(at, ear_end)
+                    heard.append((start, action.payload[0]))
+                    ear_end = start + PTIME_US
+            assert playout.heard(at) <= playout.sent <= playout.queued
+            if playout.due is None or playout.due > until:
+                break
+            at = playout.due
+        at = max(at, until)
+
+    for speaking, silent in holds:
+        speak(at + speaking)
+        before = playout.heard(at)
+        playout.hold(at)
+        heard = [(start, frame) for start, frame in heard if start < at]
+        ear_end = min(ear_end, at)
+        assert before <= playout.sent == playout.heard(at) < before + PTIME_US
+        assert playout.marks_outstanding == 0
+        assert sum(entry.heard_us for entry in playout.heard_chunks(0, at)) == playout.heard(at)
+        at += silent
+        assert playout.heard(at) == playout.sent
+    speak(at + 10_000 * MS)
+    assert [frame for _, frame in heard] == list(range(frames))
+    assert playout.idle(at)
+
+
+def test_a_mark_after_a_hold_has_a_name_of_its_own() -> None:
+    playout = Playout(TELEPHONE, LEAD, mark_every_us=100 * MS)
+    playout.queue(0, 0, b"\x00" * 160 * 50)
+    before = {a.name for a in playout.pump(0) if isinstance(a, SendMark)}
+    playout.hold(30 * MS)
+    assert not playout.mark_returned(next(iter(before)), 40 * MS)  # a carrier brings it back when it is told to clear
+    after = {a.name for a in playout.pump(60 * MS) if isinstance(a, SendMark)}
+    assert before
+    assert after
+    assert not before & after

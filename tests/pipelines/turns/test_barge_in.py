@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.turns.barge_in import Overlap, interrupts, outcome
+from pipelines.turns.barge_in import Overlap, interrupts, opens, outcome
 
 _LONG, _SECOND = 5_000_000, 1_000_000
 
@@ -43,3 +43,32 @@ def test_a_word_or_two_of_a_hum_are_none_nor_are_more_than_can_be_said() -> None
     assert outcome("de mon avis.", _LONG, 1, _SECOND) is Overlap.INTERRUPTION
     assert outcome("Friday morning.", _LONG, 2, _SECOND) is Overlap.INTERRUPTION
     assert outcome("No.", _LONG, 0, 200_000) is Overlap.INTERRUPTION
+
+
+@pytest.mark.parametrize(
+    "text", ["X", "Ex", "SQ", "Escou.", "What", "Wait", "No.", "Are you?", "Est-ce", "Je voudrais", "Pardonne"]
+)
+def test_one_word_with_which_people_begin_to_interrupt_is_enough_to_hold_the_breath(text: str) -> None:
+    assert opens(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Okay",
+        "Oh",
+        "I see",
+        "Et voilà",
+        "Et",
+        "Je",
+        "D'accord.",
+        "Mama",
+        "Bum hem",
+        "My man",
+        "Le monde",
+        "Je m'en",
+    ],
+)
+def test_neither_a_murmur_nor_what_is_made_of_a_hum_is(text: str) -> None:
+    assert not opens(text)

@@ -17,7 +17,7 @@ from training.common.recipe import load
 from training.ctc import tune as room
 from training.ctc.recipe import CtcRecipe, to_toml
 from training.ctc.samplers import sampler
-from training.ctc.space import Range, for_grid, for_optuna, for_ray, tidy
+from training.ctc.space import Range, for_grid, for_optuna, tidy
 from training.ctc.train import fit, prepare
 from training.ctc.tune import Tuning, changed, open_study, read, requeued, tune, work
 
@@ -140,6 +140,36 @@ def test_a_study_of_something_else_is_refused(recipe, tuning, tmp_path):
         open_study(tuning(space={"net.layers": [1]}), recipe(), tmp_path)
 
 
+def test_a_kill_while_queueing_neither_loses_a_trial_nor_queues_it_twice(recipe, tuning, tmp_path, monkeypatch):
+    study = open_study(tuning(), recipe(), tmp_path)
+    values = for_grid(SPACE)[5]
+    study.enqueue_trial(values)
+    study.ask()  # killed before a value was taken from the queue
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "tell", killed)
+        with pytest.raises(KeyboardInterrupt):
+            requeued(study)
+    assert requeued(study) == []
+    assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+    assert study.ask(for_optuna(SPACE)).params == values
+
+
+def test_a_trial_that_was_interrupted_keeps_its_curve(data, recipe, tuning, tmp_path):
+    """Six steps, measured after three and after six; the kill came after the first measure."""
+    asked, base = tuning(trials=1), recipe()
+    study = open_study(asked, base, tmp_path)
+    study.ask(for_optuna(SPACE)).report(0.125, 3)
+    assert requeued(study) == [0]
+    work(asked, base, data, tmp_path, 0)
+    again = study.trials[-1]
+    assert again.intermediate_values.keys() == {3, 6}
+    assert again.intermediate_values[3] == 0.125  # as it was told, not told twice
+
+
 @pytest.mark.timeout(300)
 def test_killed_in_the_middle_nothing_is_lost(data, recipe, tuning, tmp_path):
     """kill -9 of the whole study, while a trial runs; then the same command again."""
@@ -189,24 +219,25 @@ def _wait_for_the_middle(out, process):
     raise AssertionError("the study did not begin")
 
 
-def test_ray_has_the_same_space():
-    pytest.importorskip("ray.tune")
-    drawn = {key: domain.sample() for key, domain in for_ray(SPACE, grid=False).items()}
-    inside(tidy(SPACE, drawn))
-    assert {key for key, domain in for_ray(SPACE, grid=True).items() if domain["grid_search"]} == set(SPACE)
-
-
-@pytest.mark.skipif(
-    not os.environ.get("ALLO_TEST_RAY"), reason="a local Ray takes half a minute: ALLO_TEST_RAY=1 runs it"
-)
-@pytest.mark.timeout(300)
-def test_two_trials_on_a_local_ray(data, recipe, tuning, tmp_path):
+@pytest.mark.ray
+@pytest.mark.timeout(600)
+def test_a_study_on_a_local_ray(data, recipe, tuning, tmp_path):
+    """One of its trials was interrupted, one cannot be: both are told as without Ray."""
     pytest.importorskip("ray.tune")
     from training.ctc.ray_tune import tune_by_ray
 
-    asked, base = tuning(trials=2, sampler="random"), recipe(loop={"steps": 4})
-    best = tune_by_ray(asked, base, data, tmp_path, "local", say=lambda _: None)
+    rates = [1e-2, 3e-2, 1e30]
+    asked = tuning(trials=3, sampler="grid", space={"loop.learning_rate": rates})
+    base = recipe(loop={"steps": 4, "learning_rate": 1e-2})
     study = open_study(asked, base, tmp_path)
-    assert len(study.trials) == 2
+    for values in for_grid(asked.space):
+        study.enqueue_trial(values)
+    study.ask(for_optuna(asked.space))
+    said = []
+    best = tune_by_ray(asked, base, data, tmp_path, "local", say=said.append)
+    ended = {t.params["loop.learning_rate"]: t.state for t in open_study(asked, base, tmp_path).trials}
+    assert ended == {1e-2: TrialState.COMPLETE, 3e-2: TrialState.COMPLETE, 1e30: TrialState.FAIL}
+    assert "trial 0 was interrupted; it is queued again" in said
+    assert any("3 steps in a row" in line for line in said)
     trained = fit(load(tmp_path / "best.toml", CtcRecipe), prepare(base, data), tmp_path / "again", quiet=True)
     assert trained.validation.loss == best.value

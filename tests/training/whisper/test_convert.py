@@ -1,7 +1,5 @@
 import json
-import wave
 
-import numpy as np
 import pytest
 
 from pipelines.adapters.stt.faster_whisper import FasterWhisper
@@ -48,9 +46,9 @@ def test_an_exported_model_says_how_much_context_it_needs(tmp_path, tiny, clips,
     exported.check(made)
     model = FasterWhisper(made, threads=1)
     frames = []
-    encode = model._encode
+    encode = model._whisper.encode
     monkeypatch.setattr(
-        model, "_encode", lambda features, n: frames.append(n - features.shape[1]) or encode(features, n)
+        model._whisper, "encode", lambda features, n: frames.append(n - features.shape[1]) or encode(features, n)
     )
     model.transcribe(telephone(clips[0].audio), languages=["en"], final=False)
     assert frames == [600]
@@ -100,33 +98,3 @@ def test_a_runaway_is_looked_at_again(folder):
 def test_groups_are_cut_evenly(clips):
     groups = grouped(clips, 2)
     assert [clip.speaker for clip in groups["hearing"]] == [clips[0].speaker, clips[2].speaker]
-
-
-def test_a_folder_is_transcribed_in_one_go(tmp_path, folder, clips):
-    from training.whisper import transcribe
-
-    with wave.open(str(tmp_path / "broken.wav"), "wb") as file:
-        file.setparams((1, 2, 8_000, 0, "NONE", ""))
-    for clip in clips[:2]:
-        (tmp_path / clip.audio.name).write_bytes(clip.audio.read_bytes())
-    problems = []
-    sounds = transcribe.load_all(transcribe.recordings(tmp_path), problems)
-    assert len(problems) == 1
-    assert "broken.wav" in problems[0]
-    texts, speed = transcribe.timed(
-        "ctranslate2", transcribe.by_ctranslate2(sounds, folder, language="en", batch=2, threads=1)
-    )
-    heard = {text.file.name: text.text for text in texts}
-    assert heard["en_prompt.flac"] == "Agent logged in."
-    assert speed.files == 2
-    assert speed.sound_s == pytest.approx(sum(len(samples) for _, samples in sounds) / 16_000)
-    assert np.isfinite(speed.speed)
-
-
-def test_transformers_hears_the_same(clips, folder):
-    from training.common.audio import load
-    from training.whisper import transcribe
-
-    sounds = [(clips[0].audio, load(clips[0].audio))]
-    [text] = transcribe.by_transformers(sounds, "whisper-tiny.en", device="cpu", batch=1)
-    assert text.text == "Agent logged in."

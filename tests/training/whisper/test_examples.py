@@ -3,8 +3,9 @@ import pytest
 import torch
 from transformers.models.whisper.modeling_whisper import shift_tokens_right
 
+from pipelines.adapters.stt.whisper import in_context
 from training.whisper.examples import IGNORED, Batches, ByLength, Examples, Labels, collate
-from training.whisper.frames import context_frames, in_context
+from training.whisper.frames import context_frames
 from training.whisper.settings import Channel, Context
 from training.whisper.short import take_any_context
 

@@ -8,12 +8,15 @@ import torch
 
 from pipelines.adapters.stt.faster_whisper import FasterWhisper
 from tests.helpers.hearing import CLIPS, telephone
+from training.common import manifests
 from training.common import recipe as recipes
 from training.common.errors import DataError, RecipeError
 from training.whisper import checkpoint, train
 from training.whisper.convert import convert
+from training.whisper.examples import Examples, Labels, collate
 from training.whisper.parts import choose_part, learns, merged
-from training.whisper.settings import Context, Lora, Recipe, Train
+from training.whisper.settings import Channel, Context, Lora, Recipe, Train
+from training.whisper.short import take_any_context
 from training.whisper.split import split
 
 SHORT = {"margin_s": (0.5, 1.5), "watched_s": 1.0}
@@ -109,6 +112,55 @@ def test_low_rank_matrices_learn_and_are_merged(tiny):
     assert changed == {
         name for name in before if learns(name, "decoder") and name.endswith(("q_proj.weight", "v_proj.weight"))
     }
+
+
+def test_low_rank_training_changes_nothing_else_and_its_merged_model_says_the_same(tmp_path, data, tiny):
+    from peft import PeftModel
+    from safetensors.torch import load_file
+
+    steps = {**QUICK, "steps": 8, "save_every": 8, "learning_rate": 2e-3, "part": "cross_attention"}
+    wanted = recipe(train={**steps, "lora": {"rank": 4, "alpha": 8.0, "modules": ["q_proj", "v_proj", "fc1"]}})
+    out = tmp_path / "out"
+    best = checkpoint.load(str(train.run(wanted, [data], out, say=lambda _: None))).model
+    adapters = out / "checkpoints" / "checkpoint-8"
+    assert not list(adapters.glob("model*"))  # a checkpoint holds the small matrices alone
+    learnt = {
+        name.removeprefix("base_model.model."): values
+        for name, values in load_file(adapters / "adapter_model.safetensors").items()
+    }
+    before, after = tiny.model.state_dict(), best.state_dict()
+    targets = {
+        name
+        for name in before
+        if learns(name, "cross_attention") and name.endswith(("q_proj.weight", "v_proj.weight", "fc1.weight"))
+    }
+    assert {f"{name.partition('.lora_')[0]}.weight" for name in learnt} == targets
+    for name, values in before.items():
+        if name in targets:
+            module = name.removesuffix(".weight")
+            change = 8.0 / 4 * learnt[f"{module}.lora_B.weight"] @ learnt[f"{module}.lora_A.weight"]
+            assert change.abs().max() > 0
+            torch.testing.assert_close(after[name], values + change)
+        else:
+            assert torch.equal(after[name], values), name
+
+    batch = _batch(tiny, manifests.read_all([out / "train.jsonl"]))
+    with torch.no_grad():
+        first = take_any_context(tiny.model)(**batch).loss
+        merged_out = take_any_context(best.eval())(**batch)
+        separate = PeftModel.from_pretrained(tiny.model, adapters).eval()(**batch)
+    assert merged_out.loss < 0.8 * first
+    torch.testing.assert_close(merged_out.logits, separate.logits, atol=1e-3, rtol=1e-3)
+
+
+def _batch(start, clips):
+    """All of `clips`, in 1 s more context than the longest of them."""
+    make = Labels(start.tokenizer, multilingual=start.multilingual, task="transcribe")
+    examples = Examples(clips, make, start.model.config.num_mel_bins, Channel())
+    numbers = range(len(clips))
+    batch = collate(examples, numbers, [examples.features(number) for number in numbers], 1.0)
+    del batch["index"]
+    return batch
 
 
 @pytest.mark.parametrize("name", ["short_context", "medical_fr"])

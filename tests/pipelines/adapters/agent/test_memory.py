@@ -150,3 +150,25 @@ def test_a_forgotten_turn_is_gone_but_not_what_a_tool_did_in_it() -> None:
     memory.tool_finished(2, "b", "booked")
     memory.forget(2)
     assert [item.get("output") for item in memory.items()] == [None, None, "booked"]
+
+
+def test_a_note_stands_behind_the_callers_next_words_alone():
+    memory = Memory()
+    memory.ask(1, "Hello.")
+    memory.note("[The caller sounds angry.]")
+    memory.ask(2, "Where is it?")
+    memory.ask(3, "And now?")
+    said = [item["content"] for item in memory.items()]
+    assert said == ["Hello.\nWhere is it? [The caller sounds angry.]\nAnd now?"]
+    assert memory.dialogue == [("caller", "Hello."), ("caller", "Where is it?"), ("caller", "And now?")]
+
+
+def test_a_note_of_a_turn_that_was_none_goes_with_the_next():
+    memory = Memory()
+    memory.note("[The caller sounds angry.]")
+    memory.ask(1, "Where is")
+    memory.forget(1)
+    memory.ask(2, "Where is it?")
+    assert memory.items()[0]["content"] == "Where is it? [The caller sounds angry.]"
+    memory.ask(3, "Where is it? Tell me!")  # he went on speaking
+    assert memory.items()[0]["content"] == "Where is it? Tell me! [The caller sounds angry.]"

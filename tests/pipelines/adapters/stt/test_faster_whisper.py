@@ -62,8 +62,10 @@ def test_nothing_is_heard_in_a_kitchen(whisper):
 
 def test_a_partial_is_given_less_context_than_a_final(whisper, monkeypatch):
     given = []
-    encode = whisper._encode
-    monkeypatch.setattr(whisper, "_encode", lambda features, frames: given.append(frames) or encode(features, frames))
+    encode = whisper._whisper.encode
+    monkeypatch.setattr(
+        whisper._whisper, "encode", lambda features, frames: given.append(frames) or encode(features, frames)
+    )
     audio = utterance(CLIPS / "en_prompt.flac")
     whisper.transcribe(audio, languages=("en",), final=False)
     whisper.transcribe(audio, languages=("en",), final=True)
@@ -72,8 +74,10 @@ def test_a_partial_is_given_less_context_than_a_final(whisper, monkeypatch):
 
 def test_doubt_takes_a_second_look_with_the_full_context(whisper, monkeypatch):
     looks = []
-    encode = whisper._encode
-    monkeypatch.setattr(whisper, "_encode", lambda features, frames: looks.append(frames) or encode(features, frames))
+    encode = whisper._whisper.encode
+    monkeypatch.setattr(
+        whisper._whisper, "encode", lambda features, frames: looks.append(frames) or encode(features, frames)
+    )
     monkeypatch.setattr(context, "doubtful", lambda decoded, plan: True)
     heard = whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=BOTH, final=True)
     assert looks[-1] == context.FULL
@@ -113,6 +117,7 @@ def test_what_it_cannot_do_is_a_model_error(whisper, tmp_path):
 @pytest.mark.parametrize(("margin_s", "spare"), [(1.0, 100), (None, 500)])
 def test_a_model_taught_short_contexts_gets_no_more_than_it_says(tmp_path, monkeypatch, margin_s, spare):
     from pipelines.adapters.stt.faster_whisper import FasterWhisper
+    from pipelines.adapters.stt.whisper import Whisper
 
     names = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
     folder = weights("whisper-base", *names)
@@ -121,10 +126,10 @@ def test_a_model_taught_short_contexts_gets_no_more_than_it_says(tmp_path, monke
     if margin_s:
         (tmp_path / "context.json").write_text(f'{{"margin_s": {margin_s}}}')
     asked = []
-    encode = FasterWhisper._encode
+    encode = Whisper.encode
     monkeypatch.setattr(
-        FasterWhisper,
-        "_encode",
+        Whisper,
+        "encode",
         lambda self, features, frames: asked.append(frames - features.shape[1]) or encode(self, features, frames),
     )
     whisper = FasterWhisper(tmp_path, threads=2)

@@ -1,13 +1,13 @@
 import asyncio
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
-from pipelines.actions import JudgeTurn
 from pipelines.errors import ModelError
 from pipelines.events import ModelFailed, TurnJudged
-from server.inference.turn import TurnWorker
+from server.inference.newest import NewestWorker
 from tests.helpers.desk import WAIT, Desk, busy, close_while_asked, open_desk
 
 
@@ -31,16 +31,21 @@ class ScriptedDetector:
         return self.heard[-1]
 
 
+def _judged(detector, request, audio):
+    return TurnJudged(request, detector.p_end(audio))
+
+
 class TurnDesk(Desk):
     """Request n has the audio n / 100."""
 
     def __init__(self, detector, timeout_s=WAIT):
         super().__init__()
-        self.worker = TurnWorker(detector, timeout_s=timeout_s, observe=self.observe)
+        self.worker = NewestWorker("turn", detector, timeout_s=timeout_s, observe=self.observe)
 
     def ask(self, owner, request):
         audio = np.full(512, request / 100, np.float32)
-        self.worker.submit(JudgeTurn(request, 0, 512), audio, self.deliver_to(owner), owner)
+        judge = partial(_judged, self.worker.model, request, audio)
+        self.worker.submit(request, judge, self.deliver_to(owner), owner)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Speaker encoders: audio in, a voice as a direction out."""

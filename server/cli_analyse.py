@@ -1,0 +1,135 @@
+"""`allo analyse`: what recorded calls were.
+
+Exit status: 0 analysed (also when the language model could not be asked: that is said), 2 a dump cannot be read or the configuration is wrong.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from pipelines.adapters.agent.engine import EmbeddedEngine
+from pipelines.adapters.agent.factory import Endpoint
+from pipelines.analysis.analysis import Analysis, Findings, encode
+from pipelines.analysis.analyze import analyze
+from pipelines.errors import AlloError, DumpError, ModelError
+from pipelines.replay.dump import META, Dump, read_dump
+from server.agents import endpoint, start_engine
+from server.analysis.feelings import with_feelings
+from server.analysis.findings import find
+from server.analysis.page import render
+from server.analysis.report import line, report
+from server.config import Config, load
+from server.engines import load_model
+from server.observe import log
+
+UNREADABLE = 2
+
+
+def analyse(
+    dump: Annotated[Path, typer.Argument(help="A call's folder, or a folder of such folders: a line for each then.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="TOML file: its language model, the fields its agent asks for, its models of emotion and sentiment.",
+            metavar="FILE",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page: one HTML file, with a picture.", metavar="OUT.html")
+    ] = None,
+    without_model: Annotated[
+        bool, typer.Option("--without-model", help="From the recording alone: no summary, no fields.")
+    ] = False,
+) -> None:
+    """Tell what a recorded call was: who said what and how, overlaps, silences, interruptions, a summary, the fields asked for."""
+    if page is not None and page.is_dir():
+        raise typer.BadParameter(f"{page} is a folder: name a file", param_hint="--page")
+    log.configure("warning", as_json=False)
+    try:
+        if dump.is_dir() and not (dump / META).exists():
+            if page is not None:
+                raise typer.BadParameter("a page is of one call: name its folder", param_hint="--page")
+            _list(dump, json)
+            return
+        settings = load(config)
+        recorded = read_dump(dump)
+        analysis = _felt(analyze(recorded), recorded, settings)
+        if not without_model:
+            analysis = _with_findings(analysis, settings)
+        if page is not None:
+            page.write_text(render(analysis, recorded), encoding="utf-8", errors="replace")
+    except AlloError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}")
+    if json:
+        typer.echo(encode(analysis), nl=False)
+    else:
+        Console(highlight=False).print(report(analysis))
+
+
+def _list(root: Path, json: bool) -> None:
+    """Every call below `root`, by time; no language model is asked."""
+    folders = sorted(path.parent for path in root.glob(f"*/{META}"))
+    if not folders:
+        raise DumpError(f"{root}: no calls in it; name a call's folder, or one that holds such folders")
+    console = Console(highlight=False)
+    for folder in folders:
+        try:
+            analysis = analyze(read_dump(folder))
+        except DumpError as error:  # one that is broken hides no other
+            Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
+            continue
+        if json:
+            typer.echo(msgspec.json.encode(analysis))
+        else:
+            console.print(line(analysis, folder.name), markup=False, soft_wrap=True)
+
+
+def _felt(analysis: Analysis, recorded: Dump, settings: Config) -> Analysis:
+    """With the models of emotion and sentiment that are configured, where the call had none."""
+    names = (settings.models.emotion.model, settings.models.sentiment.model)
+    wanted = (not analysis.emotions, not any(turn.sentiment for turn in analysis.turns))
+    store = settings.store()
+    models = [
+        load_model(store, name) if name != "none" and want else None for name, want in zip(names, wanted, strict=True)
+    ]
+    return with_feelings(analysis, recorded, *models)
+
+
+def _with_findings(analysis: Analysis, settings: Config) -> Analysis:
+    if not any(turn.heard.strip() for turn in analysis.turns):
+        return msgspec.structs.replace(analysis, findings_missing="nobody said anything")
+    try:
+        with Console(stderr=True).status(f"asking {settings.models.llm.model}"):
+            findings = asyncio.run(_ask(analysis, settings))
+    except ModelError as error:
+        return msgspec.structs.replace(analysis, findings_missing=str(error))
+    return msgspec.structs.replace(analysis, findings=findings)
+
+
+async def _ask(analysis: Analysis, settings: Config) -> Findings:
+    agent = settings.agent_named(analysis.agent)
+    fields = agent.extract if agent is not None else {}
+    llm: EmbeddedEngine | Endpoint
+    if settings.models.llm.kind == "openai":
+        llm = endpoint(settings.models.llm)
+    else:
+        llm = await start_engine(settings, settings.models.llm, slots=1)
+    try:
+        return await find(llm, settings.models.llm.model, analysis, fields)
+    finally:
+        if isinstance(llm, EmbeddedEngine):
+            await llm.close()
+
+
+def _fail(reason: str) -> None:
+    Console(stderr=True, highlight=False).print(reason, markup=False, soft_wrap=True)
+    raise typer.Exit(UNREADABLE)

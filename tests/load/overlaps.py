@@ -1,0 +1,206 @@
+"""Sounds over the agent, one call each, in virtual time: how soon it falls silent for an interruption, and what else silences it.
+
+    python -m tests.load.overlaps                          # the clips of this bench and of `allo call`
+    python -m tests.load.overlaps --data DIR --people 40   # and real people, noises and music of recordings with manifests
+    python -m tests.load.overlaps --look-ms 80 250         # how long the recogniser takes for a look: a row for each
+    python -m tests.load.overlaps --each                   # a line for each sound
+
+Voice activity and the recogniser are the real ones, and so is every decision; only time is virtual, so that a busy machine changes nothing:
+a window takes 5 ms, a look `--look-ms`. Each sound is heard at two places within a frame.
+
+yield     seconds from the first sound of an interruption until silence in the ear: median / 95th percentile. `voice activity`: the part
+          until it fired. `never`: the agent spoke on for 1.5 s.
+stopped   backchannels, coughs, noises, music and far voices for which there was any silence at all in the ear; `longest`: seconds of it;
+          `late`: of those, not gone on after within a second, or answered as if they were a turn.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from pipelines import actions as do
+from pipelines import events as ev
+from pipelines.audio.g711 import encode
+from pipelines.frames import TELEPHONE, Encoding
+from pipelines.models.ports import Audio, SpeechToText, Transcript, VoiceActivity
+from pipelines.replay import virtual
+from pipelines.replay.answers import Latency, ModelAnswers
+from pipelines.replay.audio_files import caller_dump
+from pipelines.replay.dump import Dump, Step
+from pipelines.replay.ear import heard
+from pipelines.turns.policy import CallSettings
+from pipelines.units import MS, SECOND
+from server.config import Config
+from server.engines import load_stt, load_vad
+from server.settings import call_settings
+from tests.load.pickup import RATE, NoAgent, read
+from tests.load.turn_table import percentiles
+
+CLIPS = Path(__file__).parent / "clips"
+CALLER = Path(__file__).parents[2] / "server" / "caller" / "clips"
+_ANSWERS = {"en_yes", "en_yes_please", "en_thanks", "en_goodbye", "fr_oui", "fr_oui_court", "fr_merci", "fr_ok"}
+"""Neither interruption nor murmur, over somebody who speaks."""
+_BEFORE_US = 1_000 * MS
+_SHIFTS = (0, 104)  # samples at 8 kHz: two places within a frame and a window
+_LOUD = 200  # of int16
+_PERSON_S = 2.5
+
+
+class Over(msgspec.Struct, frozen=True):
+    """Something heard over the agent: int16 at 8 kHz. `kind`: "interruption" or "murmur"."""
+
+    name: str
+    kind: str
+    language: str
+    pcm: np.ndarray
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What came of it. Seconds; None: it never was."""
+
+    over: Over
+    noticed: float | None
+    silent: float | None
+    silence: float | None
+    """How long until the agent went on; None too if it answered the sound instead."""
+
+
+def shipped() -> Iterator[Over]:
+    """The clips that travel with the project."""
+    for path in [*sorted(CLIPS.glob("*.flac")), *sorted(CALLER.glob("*.wav"))]:
+        name = path.stem
+        if name in _ANSWERS:
+            continue
+        kind = "murmur" if "_bc_" in name or name.startswith("x_") else "interruption"
+        for language in [name[:2]] if name[:2] != "x_" else ["en", "fr"]:
+            yield Over(name, kind, language, read(path))
+
+
+def recorded(data: Path, people: int) -> Iterator[Over]:
+    """Real ones: how people begin to speak, and what is behind them."""
+    for folder, language in (("en_spoken_commands", "en"), ("en_librispeech", "en"), ("fr_tuxpaint", "fr")):
+        entries = _entries(data / folder)
+        for entry in entries[:: max(1, 2 * len(entries) // people)]:
+            pcm = read(data / folder / entry["audio"])[: int(_PERSON_S * RATE)]
+            yield Over(entry["audio"], "interruption", language, _level(pcm, -20))
+    for folder in ("noise", "music_on_hold"):
+        for entry in _entries(data / folder):
+            pcm = read(data / folder / entry["audio"])[: 2 * RATE]
+            yield Over(entry["audio"], "murmur", "en", _level(pcm, -32))
+
+
+def _entries(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+
+
+def _level(pcm: np.ndarray, dbfs: float) -> np.ndarray:
+    level = np.sqrt(np.mean(pcm.astype(np.float64) ** 2)) / 32_768
+    return np.clip(pcm * (10 ** (dbfs / 20) / max(level, 1e-6)), -32_768, 32_767).astype(np.int16)
+
+
+class Remembering:
+    """A recogniser that is asked once for the same sound: rows differ by its pace alone."""
+
+    def __init__(self, stt: SpeechToText) -> None:
+        self._stt, self._known = stt, {}
+
+    def transcribe(self, audio: Audio, **wanted: object) -> Transcript:
+        key = audio.tobytes(), str(sorted(wanted.items()))
+        if key not in self._known:
+            self._known[key] = self._stt.transcribe(audio, **wanted)
+        return self._known[key]
+
+
+def take(over: Over, shift: int, settings: CallSettings, vad: VoiceActivity, stt: Remembering, look_us: int) -> Taken:
+    """One call: the agent talks on and on, and 1 s after it began the sound comes."""
+    phrases = msgspec.structs.replace(settings.phrases[over.language], greeting="One sentence that does not end.")
+    settings = msgspec.structs.replace(settings, languages=(over.language,), phrases={over.language: phrases})
+    pcm = np.concatenate([np.zeros(shift, np.int16), over.pcm, np.zeros(3 * RATE // 2, np.int16)])
+    dump = caller_dump(TELEPHONE, encode(pcm, Encoding.MULAW), settings, "bench", after_us=_BEFORE_US)
+    answers = ModelAnswers(
+        vad,
+        stt,
+        NoAgent(),
+        settings.languages,
+        speak=lambda action: [b"\x10" * 20 * RATE],
+        latency=Latency(transcript=look_us),
+    )
+    first = int(np.flatnonzero(np.abs(pcm.astype(np.int32)) > _LOUD)[0]) * SECOND // RATE + _BEFORE_US
+    gone = Step(dump.steps[-1].at, ev.CallEnded("caller"), ())
+    return judge(over, virtual.run(Dump(dump.meta, (*dump.steps, gone), complete=True), answers, settings), first)
+
+
+def judge(over: Over, call: Dump, first: int) -> Taken:
+    """What was in the ear of a caller whose sound began at call time `first`."""
+    at_its_end = call.duration_us - 100 * MS  # where all fall silent
+    until = min(first + len(over.pcm) * SECOND // RATE + 1_500 * MS, at_its_end)
+    noticed = [
+        at for at, a in call.actions(do.Observed) if a.fact == "speech_started" and first - 100 * MS <= at < until
+    ]
+    edges = [(sound.at, sound.at + TELEPHONE.duration_us(len(sound.audio))) for sound in heard(call)]
+    silent = next((end for _, end in edges if first <= end < until), None)
+    again = next((start for start, _ in edges if silent is not None and start >= silent), None)
+    seconds = lambda at: None if at is None else (at - first) / 1e6  # noqa: E731
+    answered = any(a.turn.party == "caller" and at >= first for at, a in call.actions(do.TurnTaken))
+    silence = None if again is None or silent is None or answered else (again - silent) / 1e6
+    return Taken(over, seconds(noticed[0] if noticed else None), seconds(silent), silence)
+
+
+def row(taken: list[Taken]) -> list[str]:
+    """The figures of some sounds, as the table shows them."""
+    wanted = [one for one in taken if one.over.kind == "interruption"]
+    yields = [one.silent for one in wanted if one.silent is not None and one.silent <= 1.5]
+    others = [one for one in taken if one.over.kind == "murmur"]
+    stopped = [one for one in others if one.silent is not None]
+    back = [one.silence for one in stopped if one.silence is not None]
+    late = sum(one.silence is None or one.silence > 1 for one in stopped)
+    return [
+        str(len(wanted)),
+        percentiles([one.noticed for one in wanted if one.noticed is not None]),
+        percentiles(yields),
+        str(len(wanted) - len(yields)),
+        f"{len(stopped)} of {len(others)} ({len(stopped) / max(1, len(others)):.0%})",
+        f"{max(back):.2f}" if back else "-",
+        str(late),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, metavar="DIR")
+    parser.add_argument("--people", type=int, default=40, help="recordings of people to take from each set")
+    parser.add_argument("--look-ms", type=int, nargs="+", default=[80, 150, 250])
+    parser.add_argument("--each", action="store_true", help="a line for each sound")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="settings of the call to change")
+    options = parser.parse_args()
+    config = Config()
+    store = config.store()
+    vad, stt = load_vad(store, config), Remembering(load_stt(store, config.models.stt, config.models.stt.model))
+    changes = {key: json.loads(value) for key, _, value in (one.partition("=") for one in options.set)}
+    settings = msgspec.structs.replace(call_settings(config, config.agents[0]), **changes)
+    sounds = [*shipped(), *(recorded(options.data, options.people) if options.data else ())]
+    console = Console(width=150)
+    table = Table("look", "language", "interruptions", "voice activity", "yield", "never", "stopped", "longest", "late")
+    for look_ms in options.look_ms:
+        jobs = [(over, shift) for over in sounds for shift in _SHIFTS]
+        taken = [
+            take(over, shift, settings, vad, stt, look_ms * MS)
+            for over, shift in track(jobs, console=Console(stderr=True))
+        ]
+        for name, languages in (("en", {"en"}), ("fr", {"fr"}), ("both", {"en", "fr"})):
+            table.add_row(f"{look_ms} ms", name, *row([one for one in taken if one.over.language in languages]))
+        for one in taken if options.each else []:
+            figures = ["-" if value is None else f"{value:.2f}" for value in (one.noticed, one.silent, one.silence)]
+            console.print(f"{look_ms} {one.over.language} {one.over.kind:12} {one.over.name:30}", *figures)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Mixtures, the loss and its measure, and a whole run on thirty recordings."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipelines.adapters import kinds
+from pipelines.adapters.extract.masked import FILE, Masked
+from pipelines.errors import ModelError
+from pipelines.models import exported
+from pipelines.nets.extract import Extractor, ExtractSettings
+from pipelines.speakers.enrolment import unit
+from pipelines.speakers.spectrum import KEPT, analysed
+from training.common import manifests
+from training.extract.data import Mixer
+from training.extract.measures import mean_with_bounds, si_sdr
+from training.extract.recipe import ExtractRecipe, Mixing
+from training.extract.train import _si_sdr, run, to_onnx
+
+DIGITS = Path(__file__).parents[2] / "data" / "digits"
+
+
+class Toy:
+    size = 3
+
+    def embed(self, audio):
+        return unit(np.array([np.abs(audio).mean(), np.abs(np.diff(audio)).mean(), 0.01], np.float32))
+
+
+@pytest.fixture
+def people(tmp_path) -> Path:
+    """Six people of recorded digits."""
+    lines = [json.loads(line) for line in (DIGITS / "manifest.jsonl").read_text().splitlines()]
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "manifest.jsonl").write_text(
+        "\n".join(
+            json.dumps({**line, "audio": str(DIGITS / line["audio"]), "speaker": f"s{i % 6}"})
+            for i, line in enumerate(lines * 4)
+        )
+    )
+    return tmp_path
+
+
+def mixer(people, **changed) -> Mixer:
+    clips = manifests.read_all([people / "people" / "manifest.jsonl"])
+    return Mixer(clips, Mixing(**changed), Toy(), seed=1)
+
+
+def test_a_mixture_holds_the_voice_at_the_ratio_that_was_drawn(people):
+    loud, faint = (mixer(people, ratio_db=(db, db))(3) for db in (20.0, -20.0))
+    assert len(loud.sound) == len(loud.wanted) == 48_000
+    assert np.array_equal(loud.wanted, faint.wanted)
+    assert si_sdr(loud.sound, loud.wanted) > 12
+    assert si_sdr(faint.sound, faint.wanted) < -12
+    assert np.linalg.norm(loud.voice) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_mixture_can_be_made_again(people):
+    one, again = mixer(people)(5), mixer(people)(5)
+    assert np.array_equal(one.sound, again.sound)
+    assert not np.array_equal(one.sound, mixer(people)(6).sound)
+
+
+def test_si_sdr_is_that_of_known_noise_and_knows_no_loudness():
+    rng = np.random.default_rng(0)
+    wanted = rng.standard_normal(100_000).astype(np.float32)
+    noise = rng.standard_normal(100_000).astype(np.float32)
+    assert si_sdr(wanted + 0.1 * noise, wanted) == pytest.approx(20, abs=0.1)
+    assert si_sdr(7 * (wanted + noise), wanted) == pytest.approx(0, abs=0.1)
+
+
+def test_the_loss_s_figure_is_the_measure_s():
+    rng = np.random.default_rng(0)
+    wanted, noise = (rng.standard_normal(32_000).astype(np.float32) for _ in range(2))
+    found = wanted + 0.5 * noise
+    of_spectra = _si_sdr(*(torch.from_numpy(analysed(sound))[None] for sound in (found, wanted)))
+    assert of_spectra.item() == pytest.approx(si_sdr(found, wanted), abs=0.2)
+
+
+def test_bounds_hold_the_mean():
+    mean, low, high = mean_with_bounds([1.0, 2.0, 3.0, 4.0])
+    assert low < mean == 2.5 < high
+
+
+def test_the_served_net_is_the_trained_one(tmp_path):
+    torch.manual_seed(0)
+    net = Extractor(ExtractSettings(width=16), KEPT, 3).eval()
+    to_onnx(net, 3, tmp_path / FILE)
+    served = Masked(tmp_path)
+    voice = unit(np.array([1.0, 2.0, 3.0], np.float32))
+    for samples in (5_000, 40_000):
+        sound = 0.05 * np.random.default_rng(1).standard_normal(samples).astype(np.float32)
+        found = served.extract(sound, voice)
+        assert found.shape == sound.shape
+        assert found.dtype == np.float32
+        # The same at another loudness, only louder.
+        assert served.extract(3 * sound, voice) == pytest.approx(3 * found, abs=1e-4)
+    assert served.extract(np.zeros(0, np.float32), voice).size == 0
+    with pytest.raises(ModelError, match="voices of 3 numbers"):
+        served.extract(sound, np.ones(4, np.float32))
+
+
+def test_whom_it_follows_matters(tmp_path):
+    torch.manual_seed(0)
+    net = Extractor(ExtractSettings(width=16), KEPT, 3).eval()
+    magnitudes = torch.rand(1, 50, KEPT)
+    with torch.no_grad():
+        one, other = (net(magnitudes, torch.eye(3)[[i]]) for i in (0, 1))
+    assert (one - other).abs().max() > 0.01
+
+
+def test_a_run_leaves_a_model_that_proves_itself(people):
+    recipe = ExtractRecipe.model_validate(
+        {
+            "name": "small",
+            "data": {"split": ["people/manifest.jsonl"], "validation_share": 0.3},
+            "net": {"width": 16, "layers": 1},
+            "mixing": {"seconds": 1.0, "mixtures": 8, "tested": 3},
+            "loop": {"steps": 4, "evaluate_every": 2, "checkpoint_every": 2, "tensorboard": False},
+            "batch": 2,
+        }
+    )
+    folder = run(recipe, Toy(), people, people / "out", quiet=True, say=lambda _: None)
+    card = exported.check(folder)
+    assert (card.port, card.kind) == ("extract", "masked")
+    kinds.load_added(card, folder)
+    figures = json.loads((people / "out" / "figures.json").read_text())
+    assert figures["gained"] == pytest.approx(figures["extracted"] - figures["mixture"], abs=1e-6)

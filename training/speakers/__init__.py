@@ -1,0 +1,1 @@
+"""Speaker embeddings: trained, compared, exported; and who spoke when."""

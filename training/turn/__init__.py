@@ -1,0 +1,1 @@
+"""End of turn: is the caller done, or only pausing?"""

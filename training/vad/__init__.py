@@ -1,0 +1,1 @@
+"""Voice activity: which windows of a call hold speech."""
