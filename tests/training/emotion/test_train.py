@@ -123,7 +123,7 @@ def test_the_shipped_recipes_are_recipes():
 
 
 def test_what_is_wrong_is_said(data, tmp_path):
-    with pytest.raises(DataError, match="sadness"):
+    with pytest.raises(DataError, match="Nobody plays sad"):
         read(recipe(classes={"anger": ["anger"], "neutral": ["boredom"], "sad": ["sadness"]}), data)
     (tmp_path / "bad.toml").write_text(
         'name = "a"\n[data]\nmanifests = ["m"]\n[classes]\njoy = ["joy"]\n[net]\nkind = "ssl"\n'
