@@ -45,7 +45,10 @@ def analyse(
         Path | None, typer.Option(help="Write a page: one HTML file, with a picture.", metavar="OUT.html")
     ] = None,
     without_model: Annotated[
-        bool, typer.Option("--without-model", help="From the recording alone: no summary, no fields.")
+        bool,
+        typer.Option(
+            "--without-model", help="From the recording alone: no model is asked for a summary, fields or feeling."
+        ),
     ] = False,
 ) -> None:
     """Tell what a recorded call was: who said what and how, overlaps, silences, interruptions, a summary, the fields asked for."""
@@ -60,9 +63,9 @@ def analyse(
             return
         settings = load(config)
         recorded = read_dump(dump)
-        analysis = _felt(analyze(recorded), recorded, settings)
+        analysis = analyze(recorded)
         if not without_model:
-            analysis = _with_findings(analysis, settings)
+            analysis = _with_findings(_felt(analysis, recorded, settings), settings)
         if page is not None:
             page.write_text(render(analysis, recorded), encoding="utf-8", errors="replace")
     except AlloError as error:

@@ -147,8 +147,8 @@ class Analyst:
             if asking.cancelled():
                 await self._again(question)
             elif (error := asking.exception()) is not None:  # a defect costs this analysis, not the next
-                self._count("not_found")
                 log.error("findings_failed", dump=question.folder.name, error=type(error).__name__)
+                await self._keep(question.folder, None, f"it failed: {type(error).__name__}")
 
     async def _again(self, question: _Question) -> None:
         """A call cut it off."""

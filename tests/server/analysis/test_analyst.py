@@ -54,7 +54,7 @@ class Counts(Counter):
         self.changed.set()
 
     async def until(self, **wanted: int) -> None:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(280):
             while any(self[name] < count for name, count in wanted.items()):
                 self.changed.clear()
                 await self.changed.wait()

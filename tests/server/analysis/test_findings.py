@@ -9,7 +9,7 @@ from pipelines.adapters.agent.factory import Endpoint
 from pipelines.analysis.analysis import Finding
 from pipelines.errors import ModelError
 from server.agent_config import ExtractedField
-from server.analysis.findings import find, instructions, spoken_language, transcript
+from server.analysis.findings import find, form, instructions, spoken_language, transcript
 from tests.helpers.agent import FakeEndpoint, serving
 from tests.server.analysis.test_fields import call
 
@@ -39,8 +39,9 @@ async def test_one_question_with_the_schema_and_the_transcript():
     assert request["response_format"]["json_schema"]["strict"] is True
     assert "maxLength" not in json.dumps(request)  # strict services refuse it
     system, question = request["messages"]
-    assert '"name" (string): the caller\'s name' in system["content"]
+    assert "2026-11-21" in system["content"]
     assert question["content"].startswith("agent: Good morning.")
+    assert question["content"].index("C'est urgent") < question["content"].index('"name" (string): the caller\'s name')
 
 
 async def test_what_it_invents_is_left_out():
@@ -79,13 +80,12 @@ def test_instructions_and_names_are_in_the_callers_language():
     analysis = msgspec.structs.replace(analysis, turns=french)
     assert spoken_language(analysis) == "fr"
     assert transcript(analysis, "fr").splitlines()[1] == "appelant: Je voudrais un rendez-vous."
-    told = instructions(analysis, NAME, "fr")
-    assert "samedi 2026-11-21" in told
-    assert "null" in told
+    assert "samedi 2026-11-21" in instructions(analysis, "fr")
+    assert "Un champ dont rien n'a été dit est null" in form(NAME, "fr")
 
 
 def test_without_fields_none_are_spoken_of():
-    assert "quote" not in instructions(call(), {}, "en")
+    assert "quote" not in form({}, "en")
 
 
 def test_the_callers_language_counts_and_unknown_ones_are_english():
