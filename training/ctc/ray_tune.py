@@ -72,7 +72,7 @@ def tune_by_ray(tuning: Tuning, base: CtcRecipe, data: Path, out: Path, address:
                 tune.with_resources(trained, {"cpu": 1}),
                 tune_config=tune.TuneConfig(
                     search_alg=Asked(study),
-                    num_samples=-1,  # the study says when there are enough
+                    num_samples=tuning.trials,  # at most; the study says when there are enough
                     reuse_actors=True,  # a new one imports torch anew, which takes longer than a small trial
                     trial_dirname_creator=lambda trial: trial.trial_id,
                 ),

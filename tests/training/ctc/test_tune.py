@@ -221,11 +221,12 @@ def _wait_for_the_middle(out, process):
 
 @pytest.mark.ray
 @pytest.mark.timeout(600)
-def test_a_study_on_a_local_ray(data, recipe, tuning, tmp_path):
+def test_a_study_on_a_local_ray(data, recipe, tuning, tmp_path, monkeypatch):
     """One of its trials was interrupted, one cannot be: both are told as without Ray."""
     pytest.importorskip("ray.tune")
     from training.ctc.ray_tune import tune_by_ray
 
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else 15: beside other work its imports alone took six minutes
     rates = [1e-2, 3e-2, 1e30]
     asked = tuning(trials=3, sampler="grid", space={"loop.learning_rate": rates})
     base = recipe(loop={"steps": 4, "learning_rate": 1e-2})
