@@ -91,7 +91,11 @@ class Analyst:
             folder = await asyncio.wrap_future(recorded)
             if folder is None:
                 continue
-            if not await self._write(folder):
+            try:
+                done = await self._write(folder)
+            except OSError:  # no process could be started: the next one may
+                done = False
+            if not done:
                 self._count("failed")
                 log.warning("analysis_failed", dump=folder.name)
                 continue

@@ -145,7 +145,9 @@ class Said:
 
 def plain(text: str) -> str:
     """Words alone, with single spaces: no case, accents or punctuation."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    for _ in range(2):  # what one step takes apart, the other may fold further
+        text = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(char for char in text if not unicodedata.combining(char))
     return " ".join(re.findall(r"[^\W_]+", bare))
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import structlog
 import typer
 from typer.testing import CliRunner
 
@@ -38,7 +39,8 @@ def invoke():
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 
-    return invoke
+    yield invoke
+    structlog.reset_defaults()  # the runner's standard error, which the command logs to, is closed by now
 
 
 def test_for_people(invoke, folder):
