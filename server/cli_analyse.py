@@ -5,7 +5,7 @@ Exit status: 0 analysed (also when the language model could not be asked: that i
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -97,13 +97,17 @@ def _list(root: Path, json: bool) -> None:
 
 
 def _felt(analysis: Analysis, recorded: Dump, settings: Config) -> Analysis:
-    """With the models of emotion and sentiment that are configured, where the call had none."""
+    """With the models of emotion and sentiment that are configured, where the call had none; one that is not there is left out."""
     names = (settings.models.emotion.model, settings.models.sentiment.model)
     wanted = (not analysis.emotions, not any(turn.sentiment for turn in analysis.turns))
     store = settings.store()
-    models = [
-        load_model(store, name) if name != "none" and want else None for name, want in zip(names, wanted, strict=True)
-    ]
+    models: list[Any] = [None, None]
+    for n, (name, want) in enumerate(zip(names, wanted, strict=True)):
+        if want and name != "none":
+            try:
+                models[n] = load_model(store, name)
+            except ModelError as error:
+                typer.echo(f"allo: left out: {error}", err=True)
     return with_feelings(analysis, recorded, *models)
 
 

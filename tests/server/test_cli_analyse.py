@@ -172,3 +172,13 @@ def test_nobody_is_asked_about_silence(invoke, tmp_path, config, endpoint):
     found = json.loads(invoke(tmp_path / "call", "--config", config, "--json").stdout)
     assert found["findings_missing"] == "nobody said anything"
     assert endpoint.requests == []
+
+
+def test_a_model_of_feeling_that_is_not_there_is_left_out(invoke, folder, config, endpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLO_MODELS", str(tmp_path / "empty"))
+    endpoint.script = [answered({"summary": "He called about his car.", "fields": {"car": None}})]
+    result = invoke(folder, "--config", config, "--json")
+    assert result.exit_code == 0
+    assert "left out: emotion-logistic" in result.stderr
+    assert "left out: sentiment-linear" in result.stderr
+    assert json.loads(result.stdout)["findings"]["summary"] == "He called about his car."
