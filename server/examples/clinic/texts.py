@@ -17,8 +17,8 @@ INSTRUCTIONS = {
 }
 
 ANGRY = {
-    "en": "The caller sounds angry. Begin with: I am sorry about that. Then answer, and offer to put them through to a person.",
-    "fr": "La personne semble en colère. Commence par : Je suis vraiment désolée. Puis réponds, et propose de la mettre en relation avec quelqu'un.",
+    "en": "The caller sounds angry. Begin with: I am sorry about that. End with: Shall I put you through to a person?",
+    "fr": "La personne semble en colère. Commence par : Je suis vraiment désolée. Finis par : Voulez-vous parler à quelqu'un ?",
 }
 """What the receptionist is told behind the words of a caller who sounds angry."""
 
