@@ -190,7 +190,6 @@ def example_agent() -> AgentConfig:
         greeting=phrases.EXAMPLE_GREETING,
         instructions=texts.INSTRUCTIONS,
         tools=["clinic"],
-        emotion={"anger": texts.ANGRY},
         sentiment=True,
         transfer_number="+15550199",
     )

@@ -16,12 +16,6 @@ INSTRUCTIONS = {
     ),
 }
 
-ANGRY = {
-    "en": "The caller sounds angry. Begin with: I am sorry about that. End with: Shall I put you through to a person?",
-    "fr": "La personne semble en colère. Commence par : Je suis vraiment désolée. Finis par : Voulez-vous parler à quelqu'un ?",
-}
-"""What the receptionist is told behind the words of a caller who sounds angry."""
-
 EXAMPLES = {
     "en": (
         ("Hello, do you hear me?", "Yes, I hear you well. How can I help you?"),
