@@ -97,8 +97,12 @@ def _list(root: Path, json: bool) -> None:
 
 
 def _felt(analysis: Analysis, recorded: Dump, settings: Config) -> Analysis:
-    """With the models of emotion and sentiment that are configured, where the call had none; one that is not there is left out."""
-    names = (settings.models.emotion.model, settings.models.sentiment.model)
+    """With the models of emotion and sentiment that the call's agent asks for, where the call had none; one that is not there is left out."""
+    agent = settings.agent_named(analysis.agent)
+    names = (
+        settings.models.emotion.model if agent is not None and agent.emotion else "none",
+        settings.models.sentiment.model if agent is not None and agent.sentiment else "none",
+    )
     wanted = (not analysis.emotions, not any(turn.sentiment for turn in analysis.turns))
     store = settings.store()
     models: list[Any] = [None, None]

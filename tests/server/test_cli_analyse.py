@@ -176,6 +176,8 @@ def test_nobody_is_asked_about_silence(invoke, tmp_path, config, endpoint):
 
 def test_a_model_of_feeling_that_is_not_there_is_left_out(invoke, folder, config, endpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("ALLO_MODELS", str(tmp_path / "empty"))
+    config.write_text(config.read_text() + '[agents.emotion]\nanger = "Be kind."\n')
+    config.write_text(config.read_text().replace('name = "practice"', 'name = "practice"\nsentiment = true'))
     endpoint.script = [answered({"summary": "He called about his car.", "fields": {"car": None}})]
     result = invoke(folder, "--config", config, "--json")
     assert result.exit_code == 0
