@@ -5,12 +5,7 @@ from typing import Annotated
 
 import typer
 
-Recipe = Annotated[Path, typer.Argument(help="TOML file; training/emotion/recipes has some.", metavar="RECIPE")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Set keys of the recipe, as in net.penalty=0.01.", metavar="key=value")
-]
-Data = Annotated[Path, typer.Option("--data", help="Folder that the recipe's manifests are in.", metavar="DIR")]
-Out = Annotated[Path, typer.Option("--out", help="Folder that is written to.", metavar="DIR")]
+from training.common.options import Data, Out, Overrides, Recipe
 
 
 def emotion(recipe: Recipe, data: Data, out: Out, overrides: Overrides = None) -> None:

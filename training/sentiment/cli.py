@@ -5,12 +5,7 @@ from typing import Annotated
 
 import typer
 
-Recipe = Annotated[Path, typer.Argument(help="TOML file; training/sentiment/recipes has some.", metavar="RECIPE")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Set keys of the recipe, as in net.penalty=1.", metavar="key=value")
-]
-Data = Annotated[Path, typer.Option("--data", help="Folder that the recipe's data is in.", metavar="DIR")]
-Out = Annotated[Path, typer.Option("--out", help="Folder that is written to.", metavar="DIR")]
+from training.common.options import Data, Out, Overrides, Recipe
 
 
 def sentiment(recipe: Recipe, data: Data, out: Out, overrides: Overrides = None) -> None:
