@@ -27,6 +27,7 @@ Observe = Callable[[str, float], None]
 
 
 _TURN_TIMEOUT_S = 1.0  # later, the longest wait for a caller who may go on is nearly over anyway
+_OVERLAP_TIMEOUT_S = 0.3  # later, the words are known
 _FEELING_TIMEOUT_S = 2.0  # later, the answer that might have heeded it is being spoken
 
 
@@ -37,6 +38,7 @@ class Engines:
         self.voice: VoiceWorker | None = None
         self.transcribe: TranscribeWorker | None = None
         self.turn: NewestWorker | None = None
+        self.overlap: NewestWorker | None = None
         self.emotion: NewestWorker | None = None
         self.sentiment: NewestWorker | None = None
         self.voices: NewestWorker | None = None
@@ -80,6 +82,7 @@ class Engines:
             return NewestWorker(port, model, timeout_s=timeout_s, observe=observe)
 
         self.turn = await newest("turn", models.turn.model, _TURN_TIMEOUT_S)
+        self.overlap = await newest("overlap", models.overlap.model, _OVERLAP_TIMEOUT_S)
         if any(agent.emotion for agent in talking):
             self.emotion = await newest("emotion", models.emotion.model, _FEELING_TIMEOUT_S)
             _require_emotions(talking, models, self.emotion and self.emotion.model)
@@ -122,8 +125,8 @@ class Engines:
 
     def measured(self, settings: CallSettings) -> CallSettings:
         """A call's settings with the thresholds of the models that are loaded."""
-        emotion, speaker = (worker and worker.model for worker in (self.emotion, self.voices))
-        return measured(settings, self._models, emotion, speaker)
+        emotion, speaker, overlap = (worker and worker.model for worker in (self.emotion, self.voices, self.overlap))
+        return measured(settings, self._models, emotion, speaker, overlap)
 
     def speaker(self, agent: AgentConfig) -> SpeakWorker | None:
         return self._speakers.get(agent.name)
@@ -133,6 +136,7 @@ class Engines:
             self.voice,
             self.transcribe,
             self.turn,
+            self.overlap,
             self.emotion,
             self.sentiment,
             self.voices,
