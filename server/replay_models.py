@@ -77,7 +77,9 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
     judges = _judges(store, config, agent)
     with ExitStack() as stack:
         yield ReplayModels(
-            settings=measured(call_settings(config, agent), config.models, judges.emotion, judges.speaker, judges.overlap),
+            settings=measured(
+                call_settings(config, agent), config.models, judges.emotion, judges.speaker, judges.overlap
+            ),
             voice_activity=voice_activity if denoiser is None else _Denoised(voice_activity, denoiser),
             speech_to_text=speech_to_text,
             speak=speak,

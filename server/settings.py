@@ -43,7 +43,9 @@ def measured(
     return msgspec.structs.replace(
         settings,
         emotion_sure=emotion_limits(models, emotion),
-        p_interruption=sound.get("hold", default.p_interruption) if models.overlap.sure is None else models.overlap.sure,
+        p_interruption=sound.get("hold", default.p_interruption)
+        if models.overlap.sure is None
+        else models.overlap.sure,
         voice_same=voice.get("short", default.voice_same) if models.speaker.same is None else models.speaker.same,
         voice_other=voice.get("other", default.voice_other) if models.speaker.other is None else models.speaker.other,
     )

@@ -8,23 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.audio.features import Features
-from pipelines.units import ms_to_samples
 
 Floats = NDArray[np.float32]
 
 BANDS = 31
 SIZE = BANDS + 2
 
-BEFORE = ms_to_samples(100)
-"""Samples before the onset that voice activity found, which the net is given with it."""
-
 _MEL = Features("log_mel", bands=40)
 _DEPTH = np.float32(-14.0)  # 61 dB below the loudest
-_QUIET = np.float32(-12.0)  # about -52 dB of full scale: what is quieter throughout counts as quiet, not as loud against nothing
+_QUIET = np.float32(
+    -12.0
+)  # about -52 dB of full scale: what is quieter throughout counts as quiet, not as loud against nothing
 
 
 def overlap_frames(audio: Floats) -> Floats:
-    """(frames, SIZE) of audio (n,) that begins `BEFORE` the onset."""
+    """(frames, SIZE) of audio (n,) that begins just before the onset."""
     bands = _MEL(audio)[:, :BANDS]
     loudness = bands.mean(axis=1)
     loudest = np.maximum.accumulate(np.maximum(loudness, _QUIET))

@@ -117,7 +117,13 @@ class Contest:
     def alarms(self, event: OverlapJudged, hearing: Hearing) -> bool:
         """The same as `startles`, by the sound of his first syllables. Words that are known to be a murmur count for more; a judgement of
         speech before this stretch counts for nothing."""
-        if self._alarmed or self.faint or not hearing.speaking or event.last <= self._first or murmured(hearing.partial):
+        if (
+            self._alarmed
+            or self.faint
+            or not hearing.speaking
+            or event.last <= self._first
+            or murmured(hearing.partial)
+        ):
             return False
         self._alarmed = event.p >= self._settings.p_interruption
         return self._alarmed

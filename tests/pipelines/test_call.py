@@ -112,7 +112,9 @@ _BY_SOUND = msgspec.structs.replace(SETTINGS, judge_overlaps=True)
 
 
 def test_the_sound_of_an_interruption_silences_the_agent_before_there_is_a_word() -> None:
-    bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 7.0)), words=("What are your hours?", "Tuesday would be better."))
+    bench = Bench(
+        _BY_SOUND, speech=((3.0, 4.0), (5.5, 7.0)), words=("What are your hours?", "Tuesday would be better.")
+    )
     bench.p_interruption = [0.2, 0.95]
     bench.run(9)
     silent = bench.when(do.ClearMedia)[0]
@@ -126,7 +128,11 @@ def test_what_sounded_like_an_interruption_and_is_a_murmur_is_gone_on_after() ->
     bench.partials = ["What are", "", "Okay"]
     bench.p_interruption = [0.95, 0.95, 0.95]
     bench.run(12)
-    assert [f for f in bench.facts if f in ("hold", "gone_on", "barge_in", "backchannel")] == ["hold", "gone_on", "backchannel"]
+    assert [f for f in bench.facts if f in ("hold", "gone_on", "barge_in", "backchannel")] == [
+        "hold",
+        "gone_on",
+        "backchannel",
+    ]
     assert not any(t.interrupted for t in bench.turns)
 
 

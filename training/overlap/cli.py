@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from training.ctc.cli import Fresh, Quiet
 from training.common.options import Data, Out, Overrides, Recipe
+from training.ctc.cli import Fresh, Quiet
 
 Said = Annotated[Path, typer.Option("--said", help="Folder that `overlap-speak` left.", metavar="DIR")]
 
@@ -16,7 +16,8 @@ def overlap_speak(
     out: Out,
     overrides: Overrides = None,
     kokoro: Annotated[
-        Path | None, typer.Option(help="Folder with Kokoro's model and its voices, of which the store has two.", metavar="DIR")
+        Path | None,
+        typer.Option(help="Folder with Kokoro's model and its voices, of which the store has two.", metavar="DIR"),
     ] = None,
 ) -> None:
     """Let the recipe's voices say interruptions and murmurs. A run that was stopped goes on where it was."""
@@ -55,7 +56,8 @@ def overlap_table(
     model: Annotated[Path, typer.Option(help="Folder that `allo train overlap` exported.", metavar="DIR")],
     overrides: Overrides = None,
     looks: Annotated[
-        int, typer.Option(help="Sounds of each kind over which the recogniser's words are looked at too; 0: none.", min=0)
+        int,
+        typer.Option(help="Sounds of each kind over which the recogniser's words are looked at too; 0: none.", min=0),
     ] = 60,
     look_ms: Annotated[int, typer.Option(help="How long it takes for a look.", min=1)] = 120,
 ) -> None:

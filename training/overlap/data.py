@@ -75,7 +75,9 @@ def prepare(recipe: OverlapRecipe, data: Path, said: Path, part: Part) -> Prepar
     paths = [manifest(said, part, kind, language) for kind in KINDS for language in LANGUAGES]
     if lacking := [path for path in paths if not path.is_file()]:
         raise DataError(f"{lacking[0]} is missing. Let the voices speak first: allo train overlap-speak.")
-    voices = [(kind, clip) for path, kind in zip(paths, _kinds(), strict=True) for clip in manifests.read_all([path], _ANY)]
+    voices = [
+        (kind, clip) for path, kind in zip(paths, _kinds(), strict=True) for clip in manifests.read_all([path], _ANY)
+    ]
     named = {"train": settings.people, "validation": (), "test": settings.test_people}[part]
     people = [("interruptions", clip) for clip in _clips(settings, data, named)]
     noises = _clips(settings, data, settings.noises)
@@ -194,11 +196,16 @@ class Maker:
         return _levelled(heard)
 
     def _roomy(self, rng: np.random.Generator, heard: Audio) -> Audio:
+        """From across a room: a recorded one, or one made up of echoes that fade (Polack, "La transmission de l'énergie sonore", 1988)."""
         rooms = self._prepared.rooms
-        if not rooms:
-            return heard
-        wet = signal.fftconvolve(heard, rooms[rng.integers(len(rooms))])[: heard.size]
-        return _levelled(wet.astype(np.float32))
+        if rooms and rng.random() < 0.3:
+            room = rooms[rng.integers(len(rooms))]
+        else:
+            time = np.arange(int(0.6 * RATE)) / RATE
+            echoes = rng.standard_normal(time.size) * 10 ** (-3 * time / rng.uniform(0.15, 0.8))
+            direct_share = _factor(rng.uniform(-6, 6)) * np.sqrt(np.square(echoes).sum())
+            room = np.concatenate(([direct_share], echoes))
+        return _levelled(signal.fftconvolve(heard, room)[: heard.size].astype(np.float32))
 
     def _scene(
         self, heard: Audio, kind: str, language: str, speaker: str, rng: np.random.Generator, joint: int, level: float

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.audio.overlap_frames import BANDS, BEFORE, SIZE, overlap_frames
+from pipelines.audio.overlap_frames import BANDS, SIZE, overlap_frames
 from pipelines.models.ports import VoiceActivity
+from pipelines.turns.barge_in import BEFORE
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.speech import Speech, SpeechStarted
 from pipelines.units import us_to_samples
@@ -67,14 +68,16 @@ def _onset(p_speech: NDArray[np.float32]) -> tuple[int, int] | None:
 
 def _example(scene: Scene, first: int, fired: int) -> Example:
     begin = max(0, first - BEFORE)
-    frames = overlap_frames(scene.audio[begin : begin + BEFORE + ASKED])
+    audio = scene.audio[begin : begin + BEFORE + ASKED]
+    audio = np.pad(audio, (0, BEFORE + ASKED - audio.size))
+    frames = overlap_frames(audio)
     ends = begin + 160 * np.arange(len(frames)) + 400  # the sample at which each frame is complete
     labels = np.zeros(len(frames), np.int8)
     labels[: BEFORE // 160] = UNSURE
     if scene.begins >= 0:
         labels[ends > scene.begins] = UNSURE
         labels[(ends > scene.begins + _AT_ONCE) & (ends < scene.ends + _AT_ONCE)] = 1
-    asks = [at for at in range(first + WINDOW, first + ASKED + 1, WINDOW) if at >= fired > 0 and at <= begin + BEFORE + ASKED]
+    asks = [at for at in range(first + WINDOW, first + ASKED + 1, WINDOW) if at >= fired > 0 and at <= scene.audio.size]
     placed = tuple(((at - begin - 400) // 160, (at - scene.onset) / 16) for at in asks)
     return Example(scene, frames, labels, placed, (fired - scene.onset) / 16, first)
 

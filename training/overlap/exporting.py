@@ -57,7 +57,9 @@ def export_net(
             provenance=provenance(
                 data=[
                     Data(
-                        manifest=", ".join(("synthesized by the recipe's voices", *recipe.data.people * (role == "train"))),
+                        manifest=", ".join(
+                            ("synthesized by the recipe's voices", *recipe.data.people * (role == "train"))
+                        ),
                         hours=round(part.hours, 4),
                         clips=part.clips,
                         licence=recipe.licence,

@@ -20,7 +20,7 @@ class VoiceSettings(Section):
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
-    lines: dict[Part, tuple[int, int]] = {"train": (6, 6), "validation": (8, 8), "test": (10, 10)}
+    lines: dict[Part, tuple[int, int]] = Field({"train": (6, 6), "validation": (8, 8), "test": (10, 10)})
     """Interruptions and murmurs that each says in each language."""
     cheap_lines: tuple[int, int] = (40, 30)
     """... of the voices that cost next to nothing (Pico, eSpeak NG)."""
@@ -36,7 +36,7 @@ class DataSettings(Section):
     people: tuple[str, ...] = ()
     """Recordings of people, whose beginnings are taken for those of interruptions in training."""
     without: tuple[str, ...] = ()
-    """Speakers and files (without folder) that are left out of everything: heard in benches, or under a licence that is not wanted."""
+    """Speakers and files (without folder) that are left out: heard in benches, or under a licence that the weights are not to have."""
     test_people: tuple[str, ...] = ()
     """... that are only measured."""
     noises: tuple[str, ...]
@@ -45,7 +45,7 @@ class DataSettings(Section):
     rooms: tuple[str, ...] = ()
     """Manifests of impulse responses."""
     seed: int = Field(0, ge=0)
-    scenes: Annotated[int, Ge(100)] = 12_000
+    scenes: Annotated[int, Ge(100)] = 8_000
     """Made once, before training."""
     batch: Annotated[int, Ge(1)] = 128
 
