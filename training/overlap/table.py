@@ -15,14 +15,15 @@ from pipelines.models.ports import SpeechToText, VoiceActivity
 from pipelines.turns.barge_in import BEFORE, opens
 from pipelines.turns.policy import CallSettings
 from pipelines.units import us_to_samples
-from training.overlap.data import Maker, Scene, prepare
+from training.overlap.data import Maker, Scene, Sound, prepare
 from training.overlap.examples import Example, examples
 from training.overlap.measures import TIMES_MS, bounds, highest, noticed, threshold
 from training.overlap.recipe import OverlapRecipe
 from training.overlap.train import OTHERS
 
 _SEED = 17
-_OTHERS = 300
+_OTHERS = 150
+_PEOPLE = 100  # recordings of people in a language
 _HOLDS = (0.05, 0.02)
 _LATEST_MS = 700
 _CALL = CallSettings()
@@ -46,9 +47,9 @@ def compare(
     prepared = prepare(recipe, data, said, "test")
     maker = Maker(prepared, recipe.mix, _SEED)
     groups: dict[str, list[Scene]] = {}
-    for place, sound in enumerate([*prepared.said, *prepared.people]):
-        whose = "voices" if place < len(prepared.said) else "people"
-        groups.setdefault(f"{sound.kind}, {sound.language}, {whose}", []).append(maker.of(sound, place))
+    for whose, sounds in (("voices", prepared.said), ("people", _some(prepared.people))):
+        for place, sound in enumerate(sounds):
+            groups.setdefault(f"{sound.kind}, {sound.language}, {whose}", []).append(maker.of(sound, place))
     for kind in OTHERS:
         groups[kind] = [maker.other(kind, number) for number in range(_OTHERS)]
     heard = {name: examples(scenes, vad) for name, scenes in groups.items()}
@@ -56,6 +57,15 @@ def compare(
     none = [name for name in heard if not name.startswith("interruptions")]
     lines = _quickness(heard, answers, none, detector, stt, looks, look_ms, say)
     return "\n".join([*lines, "", *_holds(heard, answers, none, detector)])
+
+
+def _some(people: Sequence[Sound]) -> list[Sound]:
+    """As many of each language, evenly spread."""
+    found = []
+    for language in sorted({sound.language for sound in people}):
+        all_of_it = [sound for sound in people if sound.language == language]
+        found += all_of_it[:: -(-len(all_of_it) // _PEOPLE)]
+    return found
 
 
 def _asked(detector: GruOverlap, one: Example) -> NDArray[np.float32]:
