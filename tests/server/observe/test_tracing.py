@@ -1,6 +1,10 @@
+import asyncio
+import gzip
 from collections.abc import Iterator
 
 import pytest
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
@@ -9,6 +13,7 @@ from pipelines import events as ev
 from server.observe.tracing import Tracing
 from tests.golden.behaviours import BEHAVIOURS
 from tests.helpers.bench import Bench
+from tests.helpers.houses import open_house
 
 QUESTION = (3.0, 4.0)
 
@@ -91,3 +96,48 @@ def test_every_behaviour_gives_whole_trees(name):
     for span in spans:
         assert span.end_time >= span.start_time
         assert span is call or span.parent.span_id in known
+
+
+async def test_a_server_sends_its_calls_to_the_collector_by_otlp():
+    received: list[tuple[str, ExportTraceServiceRequest]] = []
+
+    async def collect(request: web.Request) -> web.Response:
+        body = await request.read()
+        if request.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        received.append((request.headers["X-Key"], ExportTraceServiceRequest.FromString(body)))
+        return web.Response(body=b"", content_type="application/x-protobuf")
+
+    app = web.Application()
+    app.router.add_post("/v1/traces", collect)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        tracing = {"endpoint": f"http://127.0.0.1:{runner.addresses[0][1]}/v1/traces", "headers": {"X-Key": "env:KEY"}}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KEY", "s3cret")
+            await one_call({"tracing": tracing, "agents": [{"name": "line", "kind": "echo"}]})
+    finally:
+        await runner.cleanup()
+    ((key, request),) = received
+    assert key == "s3cret"
+    (span,) = request.resource_spans[0].scope_spans[0].spans
+    assert span.name == "call"
+
+
+async def test_a_collector_that_is_not_there_costs_no_call():
+    tracing = {"endpoint": "http://127.0.0.1:9/v1/traces"}
+    async with asyncio.timeout(30):
+        await one_call({"tracing": tracing, "agents": [{"name": "line", "kind": "echo"}]})
+
+
+async def one_call(config: dict) -> None:
+    async with open_house(config) as (house, http), http.ws_connect("/ws") as socket:
+        await socket.send_json({"event": "start", "conversation_id": "c1"})
+        async with asyncio.timeout(5):
+            while not house.sessions:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            await socket.close()
+            while house.sessions:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
