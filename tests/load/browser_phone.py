@@ -30,13 +30,6 @@ SAID = {
     "fr": ("fr_horaires", "fr_mardi", "fr_oui", "fr_merci"),
 }
 RATE = 48_000
-CONFIG = """
-[[agents]]
-name = "receptionist"
-tools = ["clinic"]
-instructions = "file:{instructions}"
-greeting = {greeting}
-"""
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
 
 
@@ -71,9 +64,7 @@ READ = """JSON.stringify({
 
 async def run(options: argparse.Namespace) -> int:
     out: Path = options.out
-    out.mkdir(parents=True, exist_ok=True)
     dumps, data = out / "dumps", Path(tempfile.mkdtemp(prefix="allo-browser-"))
-    dumps.mkdir(exist_ok=True)
     wav = out / "caller.wav"
     length = caller(options.language, wav, options.first, options.pause)
     arguments = ["--port", "0", "--dumps", str(dumps), *(["--config", str(options.config)] if options.config else [])]
@@ -139,7 +130,9 @@ def main() -> int:
     parser.add_argument("--way", choices=("auto", "webrtc", "websocket"), default="webrtc")
     parser.add_argument("--first", type=float, default=8.0, help="seconds before the caller's first words")
     parser.add_argument("--pause", type=float, default=14.0, help="seconds after each of his turns")
-    return asyncio.run(run(parser.parse_args()))
+    options = parser.parse_args()
+    (options.out / "dumps").mkdir(parents=True, exist_ok=True)
+    return asyncio.run(run(options))
 
 
 if __name__ == "__main__":

@@ -145,4 +145,4 @@ class Chrome:
         metrics = await self.do("Page.getLayoutMetrics")
         clip = {"x": 0, "y": 0, "width": width, "height": max(height, metrics["cssContentSize"]["height"]), "scale": 1}
         said = await self.do("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
-        path.write_bytes(base64.b64decode(said["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(said["data"]))
