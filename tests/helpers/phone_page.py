@@ -67,10 +67,13 @@ class Page:
 
     async def until(self, condition) -> Any:
         """Wait for what is to come; what `condition` says then."""
-        async with asyncio.timeout(10):
-            while not (found := condition()):
-                self._news.clear()
-                await self._news.wait()
+        try:
+            async with asyncio.timeout(20):
+                while not (found := condition()):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"it did not come; what came: {self.messages}") from None
         return found
 
     def facts(self, kind: str) -> list[dict[str, Any]]:
