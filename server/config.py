@@ -147,6 +147,17 @@ class JambonzSettings(Section):
         return self
 
 
+class PhoneSettings(Section):
+    """The phone in the browser, at `/phone`: for loopback, or with `server.api_token` for who signs in with it. `ice_servers`: STUN and TURN
+    servers by which browsers elsewhere find the way for WebRTC (none: they must reach this machine's own addresses), with `ice_username`
+    and `ice_credential`."""
+
+    enabled: bool = True
+    ice_servers: list[Annotated[str, shaped(r"(stun|turn)s?:[^\s]+", "stun:host:port or turn:host:port")]] = Field([])
+    ice_username: str = ""
+    ice_credential: Secret | None = None
+
+
 class SttSettings(Section):
     """`kind`: what runs `model` (none: what its card says). `beam`: 1 is greedy. `fallback`: the model that takes over when
     this one fails, of whatever kind."""
@@ -292,6 +303,7 @@ class Config(Section):
     tracing: TracingSettings = TracingSettings()
     twilio: TwilioSettings = TwilioSettings()
     jambonz: JambonzSettings = JambonzSettings()
+    phone: PhoneSettings = PhoneSettings()
     models: ModelSettings = ModelSettings()
     turns: TurnSettings = TurnSettings()
     agents: list[AgentConfig] = Field(default_factory=lambda: [example_agent()], min_length=1)

@@ -22,6 +22,7 @@ from server.auth import Tokens
 from server.config import Config
 from server.engines import Engines, chunked
 from server.models import CallModels
+from server.observe.live import Live
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
 from server.observe.stalls import StallWatch
@@ -48,7 +49,8 @@ class House:
         self.tokens = Tokens(time.monotonic)
         self.placed = PlacedCalls(time.monotonic)
         self.ready = False
-        self.sessions: set[Session] = set()
+        self.sessions: dict[Session, Live] = {}
+        """Every call under way, and what is to be seen of it."""
         self._quiet = asyncio.Event()  # no call is under way
         self._quiet.set()
         self._stack = AsyncExitStack()
@@ -125,15 +127,21 @@ class House:
         control: Control,
         started: ev.CallStarted,
         placed: Placed | None = None,
+        *,
+        agent_name: str = "",
+        live: Live | None = None,
     ) -> str:
-        """Drive one call to its end; returns why it ended. `placed`: it is one of those that we placed."""
-        named = self.config.agent_named(placed.agent) if placed is not None else None
+        """Drive one call to its end; returns why it ended. `placed`: it is one of those that we placed; `agent_name`: who answers,
+        where the number called does not tell; `live`: who watches it from the first event on."""
+        named = self.config.agent_named(placed.agent if placed is not None else agent_name)
         chosen = named or self.config.agent_for(started.called)
         settings = self._engines.measured(call_settings(self.config, chosen))
         if placed is not None:
             settings = outbound_settings(settings, placed)
         call = Call(settings)
-        observers = [self.metrics.observe]
+        live = live or Live()
+        live.agent = chosen.name
+        observers = [self.metrics.observe, live]
         recording = self._record(carrier, chosen.name, settings, started)
         if recording is not None:
             observers.append(recording.write)
@@ -142,7 +150,7 @@ class House:
         session = Session(call, wire, socket, control, observers)
         models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
-        self.sessions.add(session)
+        self.sessions[session] = live
         self._quiet.clear()
         if self._analyst is not None:
             self._analyst.call_begins()
@@ -152,7 +160,7 @@ class House:
         try:
             reason = await session.run(started, models, agent)
         finally:
-            self.sessions.discard(session)
+            self.sessions.pop(session, None)
             if not self.sessions:
                 self._quiet.set()
             self.metrics.calls_active.dec()
