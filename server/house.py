@@ -125,7 +125,9 @@ class House:
         if recording is not None:
             observers.append(recording.write)
         session = Session(call, wire, socket, control, observers)
-        models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
+        models = CallModels(
+            self._engines, chosen, started.outbound, settings.languages, session.deliver, started.caller
+        )
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
         self.sessions.add(session)
         self._quiet.clear()

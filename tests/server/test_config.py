@@ -301,7 +301,12 @@ def test_instructions_and_paths_are_relative_to_the_file(write, tmp_path):
 
 def test_an_echo_line_needs_no_models(write):
     assert load(write('[[agents]]\nname = "a"\nkind = "echo"')).model_names() == []
-    assert load(write('[[agents]]\nname = "a"\nkind = "echo"\nanalyze = true')).model_names() == ["silero-vad"]
+    assert load(write('[[agents]]\nname = "a"\nkind = "echo"\nvoice_activity = true')).model_names() == ["silero-vad"]
+
+
+def test_the_older_name_of_a_key_names_the_newer(write):
+    (problem,) = problems(write('[[agents]]\nname = "a"\nkind = "echo"\nanalyze = true'))
+    assert problem.startswith("agents[0]: `analyze` is called `voice_activity` now. Rename it")
 
 
 def test_ends_of_turns_can_be_judged_by_their_sound(write):
