@@ -13,12 +13,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.analysis.speakers import CALLER, OTHER
 from pipelines.errors import AlloError
 from pipelines.models.ports import Audio, SpeakerEncoder
 from pipelines.replay.dump import META, read_dump
 from pipelines.speakers.diarize import heard, offline, settings_of, speech_in
 from pipelines.speakers.enrolment import Person, enrol, joined, mean, pieces, verify
-from pipelines.speakers.speech import cut
+from pipelines.speakers.speech import Span, cut
 from server.cli_diarize import read
 from server.config import Config, load
 from server.engines import load_model, load_vad
@@ -59,15 +60,21 @@ def enroll(
             help="He calls from it, and is looked for in calls from there alone. May be repeated.", metavar="NUMBER"
         ),
     ] = None,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="One person speaks in each SOURCE, whatever it sounds like.")
+    ] = False,
     plain_numbers: Annotated[bool, typer.Option("--plain-numbers", help="Keep numbers readable, not hashed.")] = False,
     config: _ConfigFile = None,
 ) -> None:
     """Enrol NAME, from three seconds of speech and better from several calls; somebody who is there already is known better."""
     if not name.isprintable() or not 0 < len(name.strip()) <= _LONGEST_NAME:
         raise VoicesError(f"a name is up to {_LONGEST_NAME} letters on one line. Write it so.")
+    if name.strip().startswith(OTHER) or name.strip() in (CALLER, "agent"):
+        raise VoicesError(f"{name.strip()!r} is what people without a name are called. Take another.")
     settings = load(config)
     ear = _Ear(settings)
-    people = [enrol(name.strip(), ear.encoder, ear.alone(source), model=ear.model) for source in sources]
+    speech = [ear.speech(source) if alone else ear.one_voice(source, least=_ALONE) for source in sources]
+    people = [enrol(name.strip(), ear.encoder, sound, model=ear.model) for sound in speech]
     person = people[0]
     for another in people[1:]:
         person = joined(person, another)
@@ -108,7 +115,7 @@ def verify_(
     settings = load(config)
     ear = _Ear(settings)
     people = [entry.person for entry in _book(settings).entries() if entry.person.encoder == ear.model]
-    voice = mean(ear.encoder.embed(piece) for piece in pieces(ear.alone(source)))
+    voice = mean(ear.encoder.embed(piece) for piece in pieces(ear.one_voice(source)))
     threshold = known_from(settings.models.speaker, ear.encoder)
     found = sorted((verify(person, voice, threshold) for person in people), key=lambda one: -one.score)
     if as_json:
@@ -133,21 +140,36 @@ class _Ear:
         self.encoder: SpeakerEncoder = load_model(store, self.model)
         self._vad = load_vad(store, settings)
 
-    def alone(self, source: Path) -> Audio:
-        """The speech in a recording, or of a recorded call's caller, without pauses. Raises VoicesError when it is several people's."""
-        audio = caller_audio(read_dump(source)) if (source / META).exists() else read(source, None)
-        speech = speech_in(audio, self._vad)
+    def speech(self, source: Path) -> Audio:
+        """The speech in a recording, or of a recorded call's caller, without pauses."""
+        audio, spans = self._heard(source)
+        return _cut(audio, spans)
+
+    def one_voice(self, source: Path, *, least: float = 0.0) -> Audio:
+        """Of that, what is said by whoever says most. Raises VoicesError when that is a smaller share than `least`, or nothing."""
+        audio, spans = self._heard(source)
         how = settings_of(self.encoder)
-        places, found = heard(audio, self.encoder, speech, how)
-        turns = offline(places, found, speech, how)
+        places, found = heard(audio, self.encoder, spans, how)
+        turns = offline(places, found, spans, how)
+        if not turns:
+            raise VoicesError(f"{source}: nobody speaks in it. Name another.")
         seconds: dict[int, float] = {}
         for turn in turns:
             seconds[turn.speaker] = seconds.get(turn.speaker, 0.0) + turn.end - turn.start
-        most = max(seconds, key=lambda speaker: seconds[speaker], default=0)
-        if seconds.get(most, 0.0) < _ALONE * sum(seconds.values()):
-            raise VoicesError(f"{source}: {len(seconds)} people seem to speak. Cut it to the one who is meant.")
-        own = [cut(audio, (turn.start, turn.end)) for turn in turns if turn.speaker == most]
-        return np.concatenate(own) if own else np.zeros(0, np.float32)
+        most = max(seconds, key=lambda speaker: seconds[speaker])
+        if seconds[most] < least * sum(seconds.values()):
+            raise VoicesError(
+                f"{source}: {len(seconds)} people seem to speak. Cut it to the one who is meant, or say --alone if it is one."
+            )
+        return _cut(audio, [(turn.start, turn.end) for turn in turns if turn.speaker == most])
+
+    def _heard(self, source: Path) -> tuple[Audio, list[Span]]:
+        audio = caller_audio(read_dump(source)) if (source / META).exists() else read(source, None)
+        return audio, speech_in(audio, self._vad)
+
+
+def _cut(audio: Audio, spans: Sequence[Span]) -> Audio:
+    return np.concatenate([np.zeros(0, np.float32), *(cut(audio, span) for span in spans)])
 
 
 def _book(settings: Config) -> VoiceBook:

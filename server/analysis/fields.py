@@ -14,6 +14,7 @@ from typing import Any
 from num2words import num2words
 
 from pipelines.analysis.analysis import Analysis, Finding
+from pipelines.analysis.speakers import is_other
 from server.agent_config import ExtractedField
 
 MAX_SUMMARY = 600
@@ -118,7 +119,7 @@ class Said:
 
     def __init__(self, analysis: Analysis) -> None:
         heard = [turn.heard for turn in analysis.turns]
-        own = [turn.heard for turn in analysis.turns if turn.party == "caller"]
+        own = [turn.heard for turn in analysis.turns if turn.party == "caller" and not is_other(turn)]
         self._texts = (" ".join(heard), " ".join(own))
         self._plain = tuple(f" {plain(text)} " for text in self._texts)
 
