@@ -27,7 +27,7 @@ CLIPS = Path(__file__).parents[1] / "load" / "clips"
 _TURN = Path(__file__).parents[1] / "data" / "turn"
 _SILENT = Phrases(greeting="", prompt="", goodbye="", apology="", fillers=())
 _PAUSE_S = 2.0
-_PROBE = 480  # samples by which a recording is known
+_PROBE = 1_600  # samples by which a recording is known
 
 SCENES = {
     "en": (
@@ -51,8 +51,9 @@ class _Words:
         self._known = [(telephone(path), words) for path, words in scene]
 
     def transcribe(self, audio, *, languages, final, hot_words=""):
-        middle = audio[len(audio) // 2 :][:_PROBE]
-        likeness = [_like(sound, middle) for sound, _ in self._known]
+        loudest = int(np.abs(audio).argmax())
+        piece = audio[max(0, min(loudest, len(audio) - _PROBE)) :][:_PROBE]
+        likeness = [_like(sound, piece) for sound, _ in self._known]
         return Transcript(self._known[int(np.argmax(likeness))][1], languages[0])
 
 

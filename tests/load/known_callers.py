@@ -42,7 +42,6 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="+", default=["en_librispeech", "en_speechocean762"])
     parser.add_argument("--noise", type=float, help="dB by which a hiss is softer than the caller; none without")
     parser.add_argument("--calls", type=int, default=3, help="of each person, at most")
-    parser.add_argument("--scores")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     encoder = load_model(Store(), options.model)
@@ -66,8 +65,6 @@ def main() -> None:
             for name, person in people.items()
         ]
         own, others = ([score >= threshold for same, score in scores if same is wanted] for wanted in (True, False))
-        if options.scores:
-            np.savez(f"{options.scores}_{seconds}.npz", np.array(scores))
         rows.append(
             {"seconds": seconds, "known": sum(own), "callers": len(own), "mistaken": sum(others), "pairs": len(others)}
         )
