@@ -197,12 +197,15 @@ class EmotionSettings(Section):
 
 
 class SpeakerSettings(Section):
-    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
-    from which a voice is his, below which it is another's; none: those that were measured for the model."""
+    """`model`: what tells voices apart, for agents with `follow_caller` or `known_callers`; "none": nothing does. `same`, `other`: cosine with the
+    caller's voice from which a voice is his, below which it is another's; `known`: with that of an enrolled person from which he is known; none:
+    those that were measured for the model. `book`: the file of those who are enrolled, none for `voices.json` among Allô's data."""
 
     model: str = "resemblyzer"
     same: float | None = Field(None, ge=-1, le=1)
     other: float | None = Field(None, ge=-1, le=1)
+    known: float | None = Field(None, ge=-1, le=1)
+    book: FilePath | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "SpeakerSettings":
@@ -329,7 +332,7 @@ class Config(Section):
         models = self.models
         talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
         wanted: list[tuple[str, Port, str, str]] = []
-        if talking or any(agent.analyze for agent in self.agents):
+        if talking or any(agent.voice_activity for agent in self.agents):
             wanted.append(("models.vad.model", "vad", "", models.vad.model))
         if talking:
             wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
@@ -341,7 +344,7 @@ class Config(Section):
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
             if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
                 wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
-            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+            if models.speaker.model != "none" and any(agent.tells_voices for _, agent in talking):
                 wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
             if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
                 wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))

@@ -148,7 +148,9 @@ class House:
         if self._tracing is not None:
             observers.append(self._tracing.call(started.call_id, carrier, chosen.name))
         session = Session(call, wire, socket, control, observers)
-        models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
+        models = CallModels(
+            self._engines, chosen, started.outbound, settings.languages, session.deliver, started.caller
+        )
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
         self.sessions[session] = live
         self._quiet.clear()

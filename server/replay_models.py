@@ -199,7 +199,7 @@ class LiveAgent:
         self._agent.forget(action.reply)
 
     def notice(self, action: do.Notice) -> None:
-        self._agent.notice(action.fact, action.value, action.p)
+        self._agent.notice(action.fact, action.value, action.p, action.threshold)
 
     def remember(self, action: do.Remember) -> None:
         async def remembered() -> None:
