@@ -54,6 +54,7 @@ def _add_commands() -> None:
     from server.cli_dump import dump
     from server.cli_models import models
     from server.cli_replay import make_replay
+    from server.cli_simulate import simulate
     from server.doctor import doctor
     from server.replay_models import open_models
 
@@ -61,6 +62,7 @@ def _add_commands() -> None:
     app.command()(dial)
     app.command("replay")(make_replay(open_models))
     app.command()(analyse)
+    app.command()(simulate)
     app.command()(doctor)
     app.command()(diarize)
     app.add_typer(models, name="models")

@@ -110,3 +110,8 @@ class CallsProgress(_Shown):
         """`call` is taken up; those before it are done."""
         self._bars.update(self._task, description=call, completed=self._begun)
         self._begun += 1
+
+    def say(self, what: str) -> None:
+        """`what` is being loaded."""
+        self._bars.update(self._task, description=f"loading {what}")
+        self._say(f"loading {what}")
