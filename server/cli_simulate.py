@@ -5,7 +5,7 @@ Exit status: 0 every run kept every rule, 1 one did not, 2 the suite or the conf
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.console import Console
 from pipelines.errors import AlloError
 
 if TYPE_CHECKING:
+    from server.config import Config
     from server.simulate.rules import Run
     from server.simulate.suite import Suite
 
@@ -26,6 +27,16 @@ def simulate(
     runs: Annotated[int, typer.Option(min=1, help="How often each scenario is played.")] = 1,
     parallel: Annotated[int, typer.Option(min=1, help="How many conversations go on at once.")] = 1,
     only: Annotated[list[str], typer.Option(help="Only this scenario; may be given more than once.")] = [],  # noqa: B006
+    voice: Annotated[
+        bool,
+        typer.Option(
+            "--voice",
+            help="Real calls with a voice, through a server of their own, in place of text; takes as long as people do.",
+        ),
+    ] = False,
+    dumps: Annotated[
+        Path | None, typer.Option(help="With --voice: keep the calls' recordings here.", metavar="DIR")
+    ] = None,
     judge: Annotated[
         bool, typer.Option("--judge", help="Have a language model answer the suite's questions (`asks`) too.")
     ] = False,
@@ -46,7 +57,9 @@ def simulate(
     log.configure("warning", as_json=False)
     try:
         chosen = _only(load_suite(suite), only)
-        played = asyncio.run(_play(chosen, load(config), runs, parallel, judge))
+        played = asyncio.run(
+            _play(chosen, load(config), runs, parallel, judge, Voice(config, dumps) if voice else None)
+        )
         if report is not None:
             report.write_text(page(played, f"{suite.stem}: simulated callers"), encoding="utf-8", errors="replace")
     except* AlloError as group:
@@ -69,12 +82,27 @@ def _only(suite: "Suite", names: list[str]) -> "Suite":
     return suite.model_copy(update={"scenario": wanted})
 
 
-async def _play(suite: "Suite", config: "object", runs: int, parallel: int, judging: bool) -> "list[Run]":
+class Voice(NamedTuple):
+    """What real calls need: the configuration's file, and where to keep recordings."""
+
+    config: Path | None
+    dumps: Path | None
+
+
+async def _play(
+    suite: "Suite", config: "Config", runs: int, parallel: int, judging: bool, voice: Voice | None
+) -> "list[Run]":
     from server.progress import CallsProgress
     from server.simulate.text import TextMode, play_all
+    from server.simulate.voice import VoiceMode
 
     with CallsProgress(len(suite.scenario) * runs) as progress:
-        mode = TextMode(config, suite, parallel=parallel, judging=judging, progress=progress.say)
+        if voice is None:
+            mode = TextMode(config, suite, parallel=parallel, judging=judging, progress=progress.say)
+        else:
+            mode = VoiceMode(
+                config, suite, path=voice.config, dumps=voice.dumps, judging=judging, progress=progress.say
+            )
         async with mode:
             return await play_all(mode, suite.scenario, runs, parallel, lambda run: progress.at(run.scenario))
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import msgspec
 
@@ -42,9 +43,9 @@ class TextMode:
             own = self._config.models.llm
             await self._llm(own)
             if any(scenario.goal for scenario in self._suite.scenario):
-                self._caller = await self._llm(self._suite.caller or own)
+                self.caller = await self._llm(self._suite.caller or own)
             if self._judging:
-                self._judge = await self._llm(self._suite.judge or own)
+                self.judge = await self._llm(self._suite.judge or own)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -86,7 +87,7 @@ class TextMode:
                     await agents.close()
                 verdicts += judge.of_call(exchanges)
                 if self._judging:
-                    verdicts += await asked(scenario.asks, greeting, exchanges, self._judge)
+                    verdicts += await asked(scenario.asks, greeting, exchanges, self.judge)
             except AlloError as error:
                 fault = str(error)
         return Run(scenario.name, scenario.language, run, greeting, tuple(exchanges), tuple(verdicts), fault)
@@ -101,7 +102,7 @@ class TextMode:
         exchanges: list[Exchange],
         verdicts: list[Verdict],
     ) -> None:
-        caller = Played(scenario, self._caller, run) if scenario.goal else Scripted(scenario)
+        caller = Played(scenario, self.caller, run) if scenario.goal else Scripted(scenario)
         agent.remember(0, greeting)
         while said := await caller.next(greeting, exchanges):
             exchange = await answered(agent, len(exchanges) + 1, said, scenario.language)
@@ -165,8 +166,14 @@ def _decoded(arguments: str) -> dict[str, object]:
     return decoded if isinstance(decoded, dict) else {"": decoded}
 
 
+class Mode(Protocol):
+    """Plays one run of a scenario, as it is."""
+
+    async def play(self, scenario: Scenario, run: int) -> Run: ...
+
+
 async def play_all(
-    mode: "TextMode", scenarios: Sequence[Scenario], runs: int, parallel: int, done: Callable[[Run], None]
+    mode: Mode, scenarios: Sequence[Scenario], runs: int, parallel: int, done: Callable[[Run], None]
 ) -> list[Run]:
     """Every scenario `runs` times, `parallel` at a time; `done` is told of each. In the order of the suite."""
     gate = asyncio.Semaphore(parallel)
