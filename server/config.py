@@ -69,7 +69,8 @@ class ServerSettings(Section):
 
 class RecordingSettings(Section):
     """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
-    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does."""
+    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does. `redact`: card
+    numbers, spoken or keyed, are taken out of a dump as soon as its call is over."""
 
     enabled: bool = False
     dir: FilePath | None = None
@@ -78,6 +79,7 @@ class RecordingSettings(Section):
     consent: Literal["always", "never", "hook"] = "always"
     consent_url: HttpUrl | None = None
     training_consent: str = ""
+    redact: bool = True
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordingSettings":

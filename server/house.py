@@ -23,6 +23,7 @@ from server.engines import Engines, chunked
 from server.models import CallModels
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
+from server.observe.redaction import redact_apart
 from server.placed import Placed, PlacedCalls
 from server.session import Control, Session, Socket, Wire
 from server.settings import call_settings, outbound_settings
@@ -61,7 +62,10 @@ class House:
                 max_bytes=int(config.recording.max_gigabytes * (1 << 30)),
             )
             self._recorder = Recorder(
-                config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc()
+                config.recording.dir,
+                limits,
+                lambda what: self.metrics.recorder.labels(what).inc(),
+                redact_apart if config.recording.redact else None,
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
