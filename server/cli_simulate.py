@@ -96,6 +96,11 @@ async def _play(
     from server.simulate.text import TextMode, play_all
     from server.simulate.voice import VoiceMode
 
+    def told(run: "Run") -> None:
+        broken = [verdict.rule for verdict in run.verdicts if not verdict.passed]
+        outcome = run.fault or ("passed" if run.passed else f"broke {', '.join(broken)}")
+        progress.done(f"{run.scenario} ({run.run + 1})", outcome)
+
     with CallsProgress(len(suite.scenario) * runs) as progress:
         if voice is None:
             mode = TextMode(config, suite, parallel=parallel, judging=judging, progress=progress.say)
@@ -104,7 +109,7 @@ async def _play(
                 config, suite, path=voice.config, dumps=voice.dumps, judging=judging, progress=progress.say
             )
         async with mode:
-            return await play_all(mode, suite.scenario, runs, parallel, lambda run: progress.at(run.scenario))
+            return await play_all(mode, suite.scenario, runs, parallel, told)
 
 
 def _fail(reason: str) -> None:
