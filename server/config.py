@@ -70,7 +70,8 @@ class ServerSettings(Section):
 
 class RecordingSettings(Section):
     """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
-    call."""
+    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does. `redact`: card
+    numbers, spoken or keyed, are taken out of a dump as soon as its call is over."""
 
     enabled: bool = False
     dir: FilePath | None = None
@@ -78,6 +79,8 @@ class RecordingSettings(Section):
     max_gigabytes: float = Field(10.0, ge=0)
     consent: Literal["always", "never", "hook"] = "always"
     consent_url: HttpUrl | None = None
+    training_consent: str = ""
+    redact: bool = True
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordingSettings":

@@ -25,6 +25,7 @@ from server.models import CallModels
 from server.observe.live import Live
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
+from server.observe.redaction import redact_apart
 from server.observe.stalls import StallWatch
 from server.placed import Placed, PlacedCalls
 from server.session import Control, Session, Socket, Wire
@@ -70,7 +71,10 @@ class House:
                 max_bytes=int(config.recording.max_gigabytes * (1 << 30)),
             )
             self._recorder = Recorder(
-                config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc()
+                config.recording.dir,
+                limits,
+                lambda what: self.metrics.recorder.labels(what).inc(),
+                redact_apart if config.recording.redact else None,
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         if config.tracing.endpoint is not None:
@@ -198,6 +202,7 @@ class House:
             caller=started.caller,
             called=started.called,
             allo=version("allo"),
+            consent=self.config.recording.training_consent,
         )
         recording = self._recorder.open(meta)
         if self.config.recording.consent == "hook":
