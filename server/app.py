@@ -7,6 +7,7 @@ from server import auth
 from server.house import House
 from server.routes.calls import CallRoutes
 from server.routes.door import Door
+from server.routes.feelings import FeelingRoutes
 from server.routes.jambonz import JambonzRoutes
 from server.routes.twilio import TwilioRoutes
 
@@ -44,4 +45,5 @@ def create_app(house: House) -> web.Application:
     app.add_routes(TwilioRoutes(house).routes())
     app.add_routes(JambonzRoutes(house).routes())
     app.add_routes(CallRoutes(house).routes())
+    app.add_routes(FeelingRoutes(house).routes())
     return app

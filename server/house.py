@@ -20,6 +20,7 @@ from server.analysis.analyst import Analyst
 from server.auth import Tokens
 from server.config import Config
 from server.engines import Engines, chunked
+from server.feelings import Feelings
 from server.models import CallModels
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
@@ -43,6 +44,7 @@ class House:
         self.placed = PlacedCalls(time.monotonic)
         self.ready = False
         self.sessions: set[Session] = set()
+        self.feelings: Feelings  # once open
         self._quiet = asyncio.Event()  # no call is under way
         self._quiet.set()
         self._stack = AsyncExitStack()
@@ -66,6 +68,7 @@ class House:
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
+        self.feelings = Feelings(self._engines)
         self._agents = await Agents.open(config, progress)
         self._stack.push_async_callback(self._agents.close)
         if self._recorder is not None and any(agent.analyse for agent in config.agents):
