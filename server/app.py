@@ -7,6 +7,7 @@ from server import auth
 from server.house import House
 from server.routes.calls import CallRoutes
 from server.routes.door import Door
+from server.routes.feelings import FeelingRoutes
 from server.routes.jambonz import JambonzRoutes
 from server.routes.phone import PhoneRoutes
 from server.routes.twilio import TwilioRoutes
@@ -49,4 +50,5 @@ def create_app(house: House) -> web.Application:
         phone = PhoneRoutes(house)
         app.add_routes(phone.routes())
         app.on_shutdown.append(phone.close)
+    app.add_routes(FeelingRoutes(house).routes())
     return app

@@ -50,7 +50,7 @@ Threads = Annotated[int, Field(ge=1, le=256)]
 class ServerSettings(Section):
     """`public_url`: what the carrier reaches us by (none: it follows each request). `trusted_proxies`: networks whose
     X-Forwarded-* headers are believed. `metrics_token`: what `/metrics` asks for (none: loopback only). `api_token`: what
-    `POST /api/calls` asks for (none: no calls are placed), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
+    `POST /api/calls` and `/feelings` ask for (none: no calls are placed, and feelings are for loopback), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)

@@ -21,6 +21,7 @@ from server.analysis.analyst import Analyst
 from server.auth import Tokens
 from server.config import Config
 from server.engines import Engines, chunked
+from server.feelings import Feelings
 from server.models import CallModels
 from server.observe.live import Live
 from server.observe.metrics import Metrics
@@ -52,6 +53,7 @@ class House:
         self.ready = False
         self.sessions: dict[Session, Live] = {}
         """Every call under way, and what is to be seen of it."""
+        self.feelings: Feelings  # once open
         self._quiet = asyncio.Event()  # no call is under way
         self._quiet.set()
         self._stack = AsyncExitStack()
@@ -82,6 +84,7 @@ class House:
             self._stack.push_async_callback(asyncio.to_thread, self._tracing.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
+        self.feelings = Feelings(self._engines)
         self._agents = await Agents.open(config, progress)
         self._stack.push_async_callback(self._agents.close)
         if self._recorder is not None and any(agent.analyse for agent in config.agents):
