@@ -28,11 +28,11 @@ _TIMEOUT_S = 2.0  # a run takes milliseconds; a machine that swaps may take a se
 class VoiceStream:
     """Voice activity of one call. Answers come to its `deliver` in order, on the event loop, and none after `close`."""
 
-    def __init__(self, worker: "VoiceWorker", deliver: Deliver, state: object, noise: object) -> None:
+    def __init__(self, worker: "VoiceWorker", deliver: Deliver, state: object) -> None:
         self._worker = worker
         self.deliver = deliver
         self.state = state
-        self.noise = noise  # the denoiser's state
+        self.noise: object = None  # the denoiser's state, None before its first window
         self.pending: deque[tuple[int, Audio, float]] = deque()  # first sample, samples, when it came
         self.closed = False
 
@@ -83,8 +83,7 @@ class VoiceWorker:
     def open(self, deliver: Deliver) -> VoiceStream:
         """A call begins to listen."""
         self._open += 1
-        noise = self._denoiser.initial_state() if self._denoiser is not None else None
-        return VoiceStream(self, deliver, self._vad.initial_state(), noise)
+        return VoiceStream(self, deliver, self._vad.initial_state())
 
     async def aclose(self) -> None:
         """End the thread; windows that wait are forgotten."""
@@ -154,8 +153,10 @@ class VoiceWorker:
         self, audio: list[Audio], states: list[object], noises: list[object]
     ) -> tuple[list[float], list[object], list[object]]:
         """On the thread: probabilities, the model's new states, the denoiser's new states."""
-        if self._denoiser is not None:
-            cleaned = [self._denoiser.denoise(samples, noise) for samples, noise in zip(audio, noises, strict=True)]
+        if (denoiser := self._denoiser) is not None:
+            # A call's first state is made here: a packaged denoiser may take a third of a second for it.
+            begun = [denoiser.initial_state() if noise is None else noise for noise in noises]
+            cleaned = [denoiser.denoise(samples, noise) for samples, noise in zip(audio, begun, strict=True)]
             audio, noises = [samples for samples, _ in cleaned], [noise for _, noise in cleaned]
         p_speech, states = self._vad.analyze(audio, states)
         return p_speech, states, noises
