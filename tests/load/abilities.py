@@ -2,7 +2,7 @@
 
     python -m tests.load.abilities                                   # 20 calls, ability by ability; then 5 to 40 with all, 8 minutes at most
     python -m tests.load.abilities --calls 3 --seconds 4 --steps 3   # whether it works
-    python -m tests.load.abilities --denoise rnnoise --json
+    python -m tests.load.abilities --denoise dtln --json
 
 On: the server with its sockets, codecs, playout and turn-taking; noise reduction, voice activity, end of turn, who speaks, emotion, sentiment,
 each with its real model. Not on, since twenty of them do not fit two cores: recogniser, voice and language model, which answer from a script
@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each row")
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20, 30, 40], help="calls with all abilities")
-    parser.add_argument("--denoise", default="dtln", help="a denoiser of the model store")
+    parser.add_argument("--denoise", default="denoise-mask", help="a denoiser of the model store")
     parser.add_argument("--turn", default="smart-turn-v3", help="a turn detector of the model store")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

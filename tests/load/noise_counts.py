@@ -40,6 +40,15 @@ class Heard(msgspec.Struct, frozen=True):
     early: int
     gaps: tuple[float, ...]
 
+    @property
+    def sentences(self) -> int:
+        return self.spoke - 1  # the first words of a call are the agent's
+
+    @property
+    def unanswered(self) -> int:
+        """Sentences after which nothing was said before the next: the noise passed for speech."""
+        return self.sentences - self.early - len(self.gaps)
+
 
 class Counted(msgspec.Struct, frozen=True):
     """One call of one denoiser. `noise` "quiet": none."""
@@ -94,8 +103,8 @@ def words(heard: Heard) -> Errors:
 
 
 def alarms(heard: Heard) -> Errors:
-    """False interruptions and false turns, of the times that the agent spoke."""
-    return Errors(heard.stopped + heard.turns, heard.spoke)
+    """What noise passing for speech did: interruptions, turns, and answers kept back, of the times that the agent spoke or should have."""
+    return Errors(heard.stopped + heard.turns + heard.unanswered, heard.spoke)
 
 
 def noisy(calls: Sequence[Counted]) -> list[Counted]:
@@ -131,6 +140,7 @@ def report(rows: Mapping[str, Sequence[Counted]], cost: Mapping[str, float]) -> 
         "to off (95 %)",
         "stopped",
         "turns",
+        "unanswered",
         "left out",
         "early",
         "gap",
@@ -145,9 +155,8 @@ def report(rows: Mapping[str, Sequence[Counted]], cost: Mapping[str, float]) -> 
         less, more = interval(errors, plain)
         total = {
             key: sum(getattr(call.heard, key) for call in mine)
-            for key in ("stopped", "turns", "left_out", "early", "spoke")
+            for key in ("stopped", "turns", "unanswered", "left_out", "early", "spoke", "sentences")
         }
-        sentences = total["spoke"] - len(mine)
         whole.add_row(
             name,
             f"{100 * rate([c.heard.errors for c in calls if c.noise == 'quiet']):.1f}",
@@ -157,19 +166,22 @@ def report(rows: Mapping[str, Sequence[Counted]], cost: Mapping[str, float]) -> 
             else f"{100 * (rate(errors) - rate(plain)):+.1f} ({100 * less:+.1f} to {100 * more:+.1f})",
             f"{total['stopped']} of {total['spoke']}",
             str(total["turns"]),
-            f"{total['left_out']} of {sentences}",
+            f"{total['unanswered']} of {total['sentences']}",
+            str(total["left_out"]),
             str(total["early"]),
             percentiles([gap for call in mine for gap in call.heard.gaps]),
             f"{cost[name]:.1f}",
         )
     conditions = list(dict.fromkeys((call.noise, call.snr_db) for call in rows["off"]))
     shown = ["quiet" if ratio is None else f"{noise} {ratio:g} dB" for noise, ratio in conditions]
-    each = Table("denoiser", *shown, title="Word errors %, stopped + turns, median gap", title_justify="left")
+    each = Table(
+        "denoiser", *shown, title="Word errors %, stopped + turns + unanswered, median gap", title_justify="left"
+    )
     for name, calls in rows.items():
         cells = []
         for condition in conditions:
             mine = [call for call in calls if (call.noise, call.snr_db) == condition]
-            false = sum(call.heard.stopped + call.heard.turns for call in mine)
+            false = sum(alarms(call.heard).errors for call in mine)
             cells.append(f"{100 * rate([c.heard.errors for c in mine]):.0f}, {false}, {_gap(mine):.2f}")
         each.add_row(name, *cells)
     return [whole, each]

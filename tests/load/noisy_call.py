@@ -13,7 +13,8 @@ those of a call (the replay of `allo replay --models`), in virtual time: models 
 words     word errors of the caller's words, in per cent with 95 % bounds over callers; `quiet`: without a noise; `to off`: points. What was
           taken for his words in a noise counts as added.
 stopped   times that noise alone silenced the agent, of the times that it spoke (gone on within a second or not).
-turns     turns that noise alone took; `left out`: sentences of the caller that no turn holds; `early`: answers that began before his end.
+turns     turns that noise alone took; `unanswered`: sentences after which the agent said nothing before the next, since noise passed for speech;
+          `left out`: sentences that no turn holds; `early`: answers that began before their end.
 gap       seconds from the caller's last sound to the agent's first, median / 95th percentile, with 0.3 s for the recogniser and 0.3 for the agent.
 CPU       milliseconds of processor that the denoiser takes for a second of audio.
 

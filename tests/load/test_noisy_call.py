@@ -1,11 +1,12 @@
 """What the bench of noisy calls counts, and which denoiser it says has won: by figures that are known."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from pipelines.replay.dump import read_dump
 from tests.golden.behaviours import FOLDER
-from tests.load.noise_counts import Counted, Heard, Said, judge, report, winner
+from tests.load.noise_counts import Counted, Heard, Said, alarms, judge, report, winner
 from tests.load.noisy_call import callers, spoken
 from training.common.audio import to_int16
 from training.common.manifests import Clip
@@ -13,7 +14,7 @@ from training.common.measures import Errors
 
 
 def heard(errors: int = 10, stopped: int = 1, gap: float = 1.0) -> Heard:
-    return Heard(Errors(errors, 100), 4, stopped, 0, 0, 0, (gap,))
+    return Heard(Errors(errors, 100), 4, stopped, 0, 0, 0, (gap,) * 3)
 
 
 def calls(*each: Heard, noise: str = "kitchen") -> list[Counted]:
@@ -36,6 +37,13 @@ OFF = calls(heard(), heard(12), heard(14), heard(16))
 )
 def test_off_stays_unless_it_is_beaten_beyond_chance(other: list[Counted], wins: str) -> None:
     assert winner({"off": OFF, "other": other}) == wins
+
+
+def test_an_answer_that_noise_keeps_back_is_a_false_alarm() -> None:
+    kept_back = msgspec.structs.replace(heard(stopped=0), gaps=(1.0,))
+    assert (kept_back.unanswered, alarms(kept_back)) == (2, Errors(2, 4))
+    assert alarms(msgspec.structs.replace(kept_back, early=2)) == Errors(0, 4)
+    assert winner({"off": [*OFF], "other": calls(*[kept_back] * 4)}) == "off"
 
 
 def test_calls_without_noise_do_not_count_for_the_winner() -> None:
