@@ -166,6 +166,8 @@ def denoisers(
 ) -> dict[str, Denoiser | None]:
     """Off, those of the store that are here, and exported folders, by name. Raises ModelError for one that was asked for and is not here."""
     found: dict[str, Denoiser | None] = {"off": None}
+    for name in set(only) - {"off"}:
+        _ = store.registry[name]  # says what was meant
     for card in store.registry:
         if card.port == "denoise" and (not only or card.name in only):
             try:
