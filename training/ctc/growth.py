@@ -161,9 +161,8 @@ def _picture(curves: Sequence[Curve], file: Path) -> None:
     figure, panels = pyplot.subplots(1, len(names), figsize=(5 * len(names), 4), sharey=True, squeeze=False)
     for panel, name in zip(panels[0], names, strict=True):
         mine = [curve for curve in curves if curve.recipe == name]
-        for curve, shade in zip(
-            mine, pyplot.get_cmap("viridis_r")([0.2 + 0.7 * i / len(mine) for i in range(len(mine))])
-        ):
+        for place, curve in enumerate(mine):
+            shade = pyplot.get_cmap("viridis_r")(0.2 + 0.7 * place / len(mine))
             label = f"{curve.minutes:.0f} min of {curve.speakers} speakers"
             panel.plot(
                 [p.step for p in curve.points], [100 * p.cer for p in curve.points], "o-", color=shade, label=label
