@@ -2,13 +2,17 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from training.common.errors import RecipeError
+from training.ctc import growth
 from training.ctc.growth import grow, read, some
 from training.ctc.recipe import to_toml
 from training.ctc.train import prepare
+
+RECIPES = Path(growth.__file__).parent / "recipes"
 
 
 @pytest.fixture
@@ -49,6 +53,11 @@ def test_a_smaller_part_lies_in_the_larger(data, recipe):
     assert {u.clip.speaker for u in half}.isdisjoint(
         {u.clip.speaker for u in everyone} - {u.clip.speaker for u in half}
     )
+
+
+def test_the_plan_that_comes_along_can_be_read():
+    plan, recipes = read(RECIPES / "growth_en.toml")
+    assert [recipe.loop.steps for recipe in recipes] == [plan.set["loop.steps"]] * 2
 
 
 def test_parts_and_unseen_speakers_are_asked_for(plan, tmp_path, recipe):
