@@ -61,6 +61,13 @@ class Perceive(Action):
     last: int
 
 
+class Identify(Action):
+    """Tell whether the caller is one of the people who are enrolled. `voice`: his, as in `VoiceHeard`. Answered by `CallerKnown`, or not at all
+    when he is nobody's like: who else is enrolled is the driver's secret."""
+
+    voice: bytes
+
+
 class Appraise(Action):
     """Tell the sentiment of `text`, the caller's turn number `turn` (from 0). Answered by `SentimentRead`, or not at all, as `Perceive`."""
 
@@ -70,11 +77,13 @@ class Appraise(Action):
 
 
 class Notice(Action):
-    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`)."""
+    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`) or "known_caller" (his
+    voice is like that of `value`, with the cosine `p`, which reached `threshold`)."""
 
     fact: str
     value: str
     p: float
+    threshold: float = 0.0
 
 
 class StartReply(Action):
@@ -190,6 +199,8 @@ class CancelDeadline(Action, gc=False):
 class Turn(msgspec.Struct, frozen=True):
     """One finished turn, as `transcript.json` keeps it. Times are seconds of the call.
 
+    `party`: "caller", "agent", or "other": somebody else on the caller's line, whose words were left out. `speaker`: "other 1" ..., of the caller the
+    name by which his voice was known when the turn ended, "" for none.
     `heard`: of an agent's turn, the words the caller heard; of a caller's turn, the same as `text`.
     `gap`: for an agent's turn that answers the caller, seconds from his last word to the first sound in his ear, else None.
     `parts`: what the gap is made of, in seconds, in order; they add up to `gap`.
@@ -204,6 +215,7 @@ class Turn(msgspec.Struct, frozen=True):
     parts: dict[str, float] = {}
     language: str = ""
     interrupted: bool = False
+    speaker: str = ""
 
 
 class CaptionUpdated(Action):
@@ -235,6 +247,7 @@ AnyAction = (
     | JudgeTurn
     | JudgeOverlap
     | Perceive
+    | Identify
     | Appraise
     | Notice
     | StartReply

@@ -64,6 +64,7 @@ class Ears(Protocol):
     def judge(self, action: do.JudgeTurn, audio: object) -> None: ...
     def judge_overlap(self, action: do.JudgeOverlap, audio: object) -> None: ...
     def perceive(self, action: do.Perceive, audio: object) -> None: ...
+    def identify(self, action: do.Identify) -> None: ...
     def appraise(self, action: do.Appraise) -> None: ...
     def synthesize(self, action: do.Synthesize) -> None: ...
     def cancel_reply(self, reply: int) -> None: ...
@@ -87,6 +88,7 @@ class Session:
         self.call, self._wire, self._socket, self._control = call, wire, socket, control
         self._observers = observers
         self._loop = asyncio.get_running_loop()
+        self._call_id = ""
         self._born = now_us()
         self._at = 0
         self._inbox: deque[tuple[ev.Event, int]] = deque()
@@ -104,6 +106,7 @@ class Session:
             do.JudgeTurn: self._judge_turn,
             do.JudgeOverlap: self._judge_overlap,
             do.Perceive: self._perceive,
+            do.Identify: self._identify,
             do.Appraise: self._appraise,
             do.Notice: self._notice,
             do.StartReply: self._start_reply,
@@ -127,7 +130,7 @@ class Session:
 
     async def run(self, started: ev.CallStarted, models: Ears, agent: Agent | None) -> str:
         """Drive the call until either side ends it; returns the reason, as in `CallEnded`. Frees everything it used."""
-        self._models, self._agent = models, agent
+        self._models, self._agent, self._call_id = models, agent, started.call_id
         limit = self.call.settings.max_call_us / 1e6 + _HARD_STOP_S
         self._hard_stop = self._loop.call_later(limit, self._leave, "limit")
         reason = "lost"
@@ -171,6 +174,22 @@ class Session:
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(2):
                 await self._socket.close()
+
+    def state(self) -> dict[str, object]:
+        """What the call is doing: for those who look into a running server. No words, no numbers of the caller."""
+        now = now_us() - self._born
+        return {
+            "call_id": self._call_id,
+            "seconds": round(now / 1e6, 1),
+            "floor": self.call.floor,
+            "idle_ms": (now - self._at) // 1000,
+            "replies": sorted(self._replies),
+            "deadlines_ms": {
+                name: round((timer.when() - self._loop.time()) * 1e3) for name, timer in self._timers.items()
+            },
+            "errands": len(self._errands),
+            "leaving": self._leaving,
+        }
 
     # ---- events in, actions out
 
@@ -232,12 +251,15 @@ class Session:
         with suppress(IndexError):
             self._models.perceive(action, self.call.span(action.first, action.last))
 
+    def _identify(self, action: do.Identify) -> None:
+        self._models.identify(action)
+
     def _appraise(self, action: do.Appraise) -> None:
         self._models.appraise(action)
 
     def _notice(self, action: do.Notice) -> None:
         if self._agent is not None:
-            self._agent.notice(action.fact, action.value, action.p)
+            self._agent.notice(action.fact, action.value, action.p, action.threshold)
 
     def _synthesize(self, action: do.Synthesize) -> None:
         self._models.synthesize(action)
