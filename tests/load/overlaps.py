@@ -3,7 +3,7 @@
     python -m tests.load.overlaps                          # the clips of this bench and of `allo call`
     python -m tests.load.overlaps --data DIR --people 40   # and real people, noises and music of recordings with manifests
     python -m tests.load.overlaps --look-ms 80 250         # how long the recogniser takes for a look: a row for each
-    python -m tests.load.overlaps --ear none overlap-gru   # by words alone, and by the sound too: rows for both
+    python -m tests.load.overlaps --ear none MODEL         # by words alone, and by a net of one's own too: rows for both
     python -m tests.load.overlaps --each                   # a line for each sound
 
 Voice activity, the net that hears interruptions and the recogniser are the real ones, and so is every decision; only time is virtual, so that a busy machine changes nothing:
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument(
         "--ear",
         nargs="+",
-        default=["overlap-gru"],
+        default=["none"],
         metavar="MODEL",
         help='tells interruptions by their sound; "none": words alone; a row for each',
     )
