@@ -96,7 +96,7 @@ def _quickness(
         speakers = [one.scene.speaker for one in some]
         for title, least in (
             *((f"the net, {share:.0%} false holds", threshold(pooled, share)) for share in _HOLDS),
-            ("the net, as carried", detector.thresholds["hold"]),
+            ("the net, at its threshold", detector.thresholds["hold"]),
         ):
             times = noticed(some, said, least)
             cells = [_cell(times <= ms, speakers) for ms in TIMES_MS]
