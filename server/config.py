@@ -70,7 +70,8 @@ class ServerSettings(Section):
 
 class RecordingSettings(Section):
     """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
-    call."""
+    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does. `redact`: card
+    numbers, spoken or keyed, are taken out of a dump as soon as its call is over."""
 
     enabled: bool = False
     dir: FilePath | None = None
@@ -78,6 +79,8 @@ class RecordingSettings(Section):
     max_gigabytes: float = Field(10.0, ge=0)
     consent: Literal["always", "never", "hook"] = "always"
     consent_url: HttpUrl | None = None
+    training_consent: str = ""
+    redact: bool = True
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordingSettings":
@@ -147,6 +150,17 @@ class JambonzSettings(Section):
         return self
 
 
+class PhoneSettings(Section):
+    """The phone in the browser, at `/phone`: for loopback, or with `server.api_token` for who signs in with it. `ice_servers`: STUN and TURN
+    servers by which browsers elsewhere find the way for WebRTC (none: they must reach this machine's own addresses), with `ice_username`
+    and `ice_credential`."""
+
+    enabled: bool = True
+    ice_servers: list[Annotated[str, shaped(r"(stun|turn)s?:[^\s]+", "stun:host:port or turn:host:port")]] = Field([])
+    ice_username: str = ""
+    ice_credential: Secret | None = None
+
+
 class SttSettings(Section):
     """`kind`: what runs `model` (none: what its card says). `beam`: 1 is greedy. `fallback`: the model that takes over when
     this one fails, of whatever kind."""
@@ -186,12 +200,15 @@ class EmotionSettings(Section):
 
 
 class SpeakerSettings(Section):
-    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
-    from which a voice is his, below which it is another's; none: those that were measured for the model."""
+    """`model`: what tells voices apart, for agents with `follow_caller` or `known_callers`; "none": nothing does. `same`, `other`: cosine with the
+    caller's voice from which a voice is his, below which it is another's; `known`: with that of an enrolled person from which he is known; none:
+    those that were measured for the model. `book`: the file of those who are enrolled, none for `voices.json` among Allô's data."""
 
     model: str = "resemblyzer"
     same: float | None = Field(None, ge=-1, le=1)
     other: float | None = Field(None, ge=-1, le=1)
+    known: float | None = Field(None, ge=-1, le=1)
+    book: FilePath | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "SpeakerSettings":
@@ -292,6 +309,7 @@ class Config(Section):
     tracing: TracingSettings = TracingSettings()
     twilio: TwilioSettings = TwilioSettings()
     jambonz: JambonzSettings = JambonzSettings()
+    phone: PhoneSettings = PhoneSettings()
     models: ModelSettings = ModelSettings()
     turns: TurnSettings = TurnSettings()
     agents: list[AgentConfig] = Field(default_factory=lambda: [example_agent()], min_length=1)
@@ -317,7 +335,7 @@ class Config(Section):
         models = self.models
         talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
         wanted: list[tuple[str, Port, str, str]] = []
-        if talking or any(agent.analyze for agent in self.agents):
+        if talking or any(agent.voice_activity for agent in self.agents):
             wanted.append(("models.vad.model", "vad", "", models.vad.model))
         if talking:
             wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
@@ -329,7 +347,7 @@ class Config(Section):
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
             if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
                 wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
-            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+            if models.speaker.model != "none" and any(agent.tells_voices for _, agent in talking):
                 wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
             if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
                 wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))
