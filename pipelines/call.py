@@ -108,6 +108,15 @@ class Call:
         self._take.get(type(event), self._pass_on)(at, event)
         return out
 
+    @property
+    def floor(self) -> str:
+        """Who has it: "caller", "agent", "both" while it is undecided what speech over the agent means, or "nobody"."""
+        if self._overlap is not None:
+            return "both"
+        if self._started and self._speaking.reply is not None:
+            return "agent"
+        return "caller" if self._hearing.open else "nobody"
+
     def span(self, first: int, last: int) -> NDArray[np.float32]:
         """Caller audio, media samples [first, last) at 16 kHz, float32 in [-1, 1]."""
         return self.inbound.span(first, last)

@@ -3,6 +3,7 @@
 The reference, with every key and its default, is `deploy/allo.example.toml`.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -83,6 +84,22 @@ class RecordingSettings(Section):
         if self.consent == "hook" and self.consent_url is None:
             raise ValueError('`consent = "hook"` needs an address to ask. Add consent_url.')
         return self
+
+
+class TracingSettings(Section):
+    """Traces for OpenTelemetry. `endpoint`: a collector's address for OTLP over HTTP, with its path (none: no traces); `headers`: for it, as secrets;
+    `words`: what caller and agent said goes into them too."""
+
+    endpoint: HttpUrl | None = None
+    headers: dict[str, Secret] = Field({})
+    words: bool = False
+
+    @field_validator("endpoint")
+    @classmethod
+    def _installed(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and find_spec("opentelemetry.sdk") is None:
+            raise ValueError("OpenTelemetry is not installed. Install allo[tracing], or drop it.")
+        return endpoint
 
 
 class TwilioSettings(Section):
@@ -283,6 +300,7 @@ class TurnSettings(Section):
 class Config(Section):
     server: ServerSettings = ServerSettings()
     recording: RecordingSettings = RecordingSettings()
+    tracing: TracingSettings = TracingSettings()
     twilio: TwilioSettings = TwilioSettings()
     jambonz: JambonzSettings = JambonzSettings()
     phone: PhoneSettings = PhoneSettings()

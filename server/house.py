@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
@@ -24,9 +25,13 @@ from server.models import CallModels
 from server.observe.live import Live
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
+from server.observe.stalls import StallWatch
 from server.placed import Placed, PlacedCalls
 from server.session import Control, Session, Socket, Wire
 from server.settings import call_settings, outbound_settings
+
+if TYPE_CHECKING:
+    from server.observe.tracing import Tracing
 
 log = structlog.get_logger()
 
@@ -40,6 +45,7 @@ class House:
 
     def __init__(self, config: Config, metrics: Metrics) -> None:
         self.config, self.metrics = config, metrics
+        metrics.calls_limit.set(config.server.max_calls)
         self.tokens = Tokens(time.monotonic)
         self.placed = PlacedCalls(time.monotonic)
         self.ready = False
@@ -52,6 +58,7 @@ class House:
         self._agents: Agents | None = None
         self._recorder: Recorder | None = None
         self._analyst: Analyst | None = None
+        self._tracing: Tracing | None = None
         self._errands: set[asyncio.Task[None]] = set()
 
     async def open(self, progress: Progress = lambda what: None) -> None:
@@ -66,6 +73,9 @@ class House:
                 config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc()
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
+        if config.tracing.endpoint is not None:
+            self._tracing = self._trace()
+            self._stack.push_async_callback(asyncio.to_thread, self._tracing.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
         self._agents = await Agents.open(config, progress)
@@ -84,15 +94,18 @@ class House:
             await self._engines.warm(agent, said)
         watch = asyncio.create_task(self.metrics.watch_loop(), name="loop-watch")
         self._stack.callback(watch.cancel)
+        self._stack.push_async_callback(asyncio.to_thread, StallWatch(self.metrics.stall).close)
         # What is loaded now stays: without this each full collection walks half a million objects of libraries, and all calls
         # wait for it (0.2 s measured).
         gc.collect()
         gc.freeze()
         self.ready = True
+        self.metrics.ready.set(1)
 
     async def close(self) -> None:
         """Let calls go on for the configured time, then end them and everything else."""
         self.ready = False
+        self.metrics.ready.set(0)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.server.drain_seconds):
                 await self._quiet.wait()
@@ -132,6 +145,8 @@ class House:
         recording = self._record(carrier, chosen.name, settings, started)
         if recording is not None:
             observers.append(recording.write)
+        if self._tracing is not None:
+            observers.append(self._tracing.call(started.call_id, carrier, chosen.name))
         session = Session(call, wire, socket, control, observers)
         models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
@@ -157,6 +172,14 @@ class House:
                     self._analyst.take(recorded, chosen)
             log.info("call_ended", call_id=started.call_id, reason=reason)
         return reason
+
+    def _trace(self) -> "Tracing":
+        from server.observe.tracing import Tracing, to_collector  # OpenTelemetry is an extra
+
+        settings, llm = self.config.tracing, self.config.models.llm
+        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        exporter = to_collector(settings.endpoint, headers)
+        return Tracing(exporter, version("allo"), model=llm.model, words=settings.words)
 
     def _record(self, carrier: str, agent: str, settings: CallSettings, started: ev.CallStarted) -> Recording | None:
         """Start recording, if calls are recorded. Where consent is asked for, what was written is deleted on a refusal."""

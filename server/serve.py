@@ -12,6 +12,7 @@ from server.config import Config, load
 from server.house import House
 from server.observe import log as logs
 from server.observe.metrics import Metrics
+from server.observe.roll import call_the_roll
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ async def _serve(config: Config) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     house = House(config, Metrics())
+    loop.add_signal_handler(signal.SIGUSR1, lambda: call_the_roll(house.sessions))
     runner = web.AppRunner(create_app(house), access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, config.server.host, config.server.port, backlog=512)

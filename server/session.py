@@ -86,6 +86,7 @@ class Session:
         self.call, self._wire, self._socket, self._control = call, wire, socket, control
         self._observers = observers
         self._loop = asyncio.get_running_loop()
+        self._call_id = ""
         self._born = now_us()
         self._at = 0
         self._inbox: deque[tuple[ev.Event, int]] = deque()
@@ -125,7 +126,7 @@ class Session:
 
     async def run(self, started: ev.CallStarted, models: Ears, agent: Agent | None) -> str:
         """Drive the call until either side ends it; returns the reason, as in `CallEnded`. Frees everything it used."""
-        self._models, self._agent = models, agent
+        self._models, self._agent, self._call_id = models, agent, started.call_id
         limit = self.call.settings.max_call_us / 1e6 + _HARD_STOP_S
         self._hard_stop = self._loop.call_later(limit, self._leave, "limit")
         reason = "lost"
@@ -169,6 +170,22 @@ class Session:
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(2):
                 await self._socket.close()
+
+    def state(self) -> dict[str, object]:
+        """What the call is doing: for those who look into a running server. No words, no numbers of the caller."""
+        now = now_us() - self._born
+        return {
+            "call_id": self._call_id,
+            "seconds": round(now / 1e6, 1),
+            "floor": self.call.floor,
+            "idle_ms": (now - self._at) // 1000,
+            "replies": sorted(self._replies),
+            "deadlines_ms": {
+                name: round((timer.when() - self._loop.time()) * 1e3) for name, timer in self._timers.items()
+            },
+            "errands": len(self._errands),
+            "leaving": self._leaving,
+        }
 
     # ---- events in, actions out
 
