@@ -1,7 +1,6 @@
 """The agents of a server: one language model for all, one factory for each configured agent."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,9 @@ from pipelines.adapters.agent.engine import EmbeddedEngine
 from pipelines.adapters.agent.factory import AgentFactory, Endpoint
 from pipelines.adapters.agent.openai_agents import AgentLimits, OpenAIAgent
 from server import agent_config as config
+from server import phrases
 from server.config import AgentConfig, Config, LlmSettings
+from server.folders import data_dir
 from server.tools.http import HttpTool
 from server.tools.mcp import McpServer
 from server.tools.toolbox import Toolbox
@@ -84,7 +85,8 @@ class Agents:
             notes={
                 label: dict.fromkeys(agent.languages, text) if isinstance(text, str) else text
                 for label, text in agent.emotion.items()
-            },
+            }
+            | {"known_caller": phrases.KNOWN_CALLER},
             fallback_limits=settings.models.llm_fallback
             and _limits(agent, settings.models.llm_fallback, self._patience),
         )
@@ -153,17 +155,13 @@ def _http_tool(tool: config.HttpTool) -> HttpTool:
         tool.method,
         tool.parameters,
         {k: v.get_secret_value() for k, v in tool.headers.items()},
+        sensitive=tool.sensitive,
+        proves=tool.proves,
     )
 
 
 def _mcp_server(server: config.McpServer) -> McpServer:
     headers = {k: v.get_secret_value() for k, v in server.headers.items()}
-    return McpServer(server.name, server.url or "", server.command, headers, tools=server.tools)
-
-
-def data_dir() -> Path:
-    """Where the shipped tools keep their databases: $ALLO_DATA, or the user's data folder."""
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    folder = Path(os.environ.get("ALLO_DATA") or Path(base) / "allo")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return McpServer(
+        server.name, server.url or "", server.command, headers, tools=server.tools, sensitive=server.sensitive
+    )

@@ -50,7 +50,7 @@ Threads = Annotated[int, Field(ge=1, le=256)]
 class ServerSettings(Section):
     """`public_url`: what the carrier reaches us by (none: it follows each request). `trusted_proxies`: networks whose
     X-Forwarded-* headers are believed. `metrics_token`: what `/metrics` asks for (none: loopback only). `api_token`: what
-    `POST /api/calls` asks for (none: no calls are placed), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
+    `POST /api/calls` and `/feelings` ask for (none: no calls are placed, and feelings are for loopback), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
@@ -150,6 +150,17 @@ class JambonzSettings(Section):
         return self
 
 
+class PhoneSettings(Section):
+    """The phone in the browser, at `/phone`: for loopback, or with `server.api_token` for who signs in with it. `ice_servers`: STUN and TURN
+    servers by which browsers elsewhere find the way for WebRTC (none: they must reach this machine's own addresses), with `ice_username`
+    and `ice_credential`."""
+
+    enabled: bool = True
+    ice_servers: list[Annotated[str, shaped(r"(stun|turn)s?:[^\s]+", "stun:host:port or turn:host:port")]] = Field([])
+    ice_username: str = ""
+    ice_credential: Secret | None = None
+
+
 class SttSettings(Section):
     """`kind`: what runs `model` (none: what its card says). `beam`: 1 is greedy. `fallback`: the model that takes over when
     this one fails, of whatever kind."""
@@ -189,12 +200,15 @@ class EmotionSettings(Section):
 
 
 class SpeakerSettings(Section):
-    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
-    from which a voice is his, below which it is another's; none: those that were measured for the model."""
+    """`model`: what tells voices apart, for agents with `follow_caller` or `known_callers`; "none": nothing does. `same`, `other`: cosine with the
+    caller's voice from which a voice is his, below which it is another's; `known`: with that of an enrolled person from which he is known; none:
+    those that were measured for the model. `book`: the file of those who are enrolled, none for `voices.json` among Allô's data."""
 
     model: str = "resemblyzer"
     same: float | None = Field(None, ge=-1, le=1)
     other: float | None = Field(None, ge=-1, le=1)
+    known: float | None = Field(None, ge=-1, le=1)
+    book: FilePath | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "SpeakerSettings":
@@ -295,6 +309,7 @@ class Config(Section):
     tracing: TracingSettings = TracingSettings()
     twilio: TwilioSettings = TwilioSettings()
     jambonz: JambonzSettings = JambonzSettings()
+    phone: PhoneSettings = PhoneSettings()
     models: ModelSettings = ModelSettings()
     turns: TurnSettings = TurnSettings()
     agents: list[AgentConfig] = Field(default_factory=lambda: [example_agent()], min_length=1)
@@ -320,7 +335,7 @@ class Config(Section):
         models = self.models
         talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
         wanted: list[tuple[str, Port, str, str]] = []
-        if talking or any(agent.analyze for agent in self.agents):
+        if talking or any(agent.voice_activity for agent in self.agents):
             wanted.append(("models.vad.model", "vad", "", models.vad.model))
         if talking:
             wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
@@ -332,7 +347,7 @@ class Config(Section):
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
             if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
                 wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
-            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+            if models.speaker.model != "none" and any(agent.tells_voices for _, agent in talking):
                 wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
             if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
                 wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))

@@ -63,6 +63,7 @@ class Ears(Protocol):
     def transcribe(self, action: do.Transcribe, audio: object) -> None: ...
     def judge(self, action: do.JudgeTurn, audio: object) -> None: ...
     def perceive(self, action: do.Perceive, audio: object) -> None: ...
+    def identify(self, action: do.Identify) -> None: ...
     def appraise(self, action: do.Appraise) -> None: ...
     def synthesize(self, action: do.Synthesize) -> None: ...
     def cancel_reply(self, reply: int) -> None: ...
@@ -103,6 +104,7 @@ class Session:
             do.Transcribe: self._transcribe,
             do.JudgeTurn: self._judge_turn,
             do.Perceive: self._perceive,
+            do.Identify: self._identify,
             do.Appraise: self._appraise,
             do.Notice: self._notice,
             do.StartReply: self._start_reply,
@@ -243,12 +245,15 @@ class Session:
         with suppress(IndexError):
             self._models.perceive(action, self.call.span(action.first, action.last))
 
+    def _identify(self, action: do.Identify) -> None:
+        self._models.identify(action)
+
     def _appraise(self, action: do.Appraise) -> None:
         self._models.appraise(action)
 
     def _notice(self, action: do.Notice) -> None:
         if self._agent is not None:
-            self._agent.notice(action.fact, action.value, action.p)
+            self._agent.notice(action.fact, action.value, action.p, action.threshold)
 
     def _synthesize(self, action: do.Synthesize) -> None:
         self._models.synthesize(action)

@@ -24,6 +24,7 @@ _FACTS = {
     "filler",
     "gone_on",
     "hold",
+    "known_caller",
     "apology",
     "media_starved",
     "opener",
