@@ -50,7 +50,7 @@ Threads = Annotated[int, Field(ge=1, le=256)]
 class ServerSettings(Section):
     """`public_url`: what the carrier reaches us by (none: it follows each request). `trusted_proxies`: networks whose
     X-Forwarded-* headers are believed. `metrics_token`: what `/metrics` asks for (none: loopback only). `api_token`: what
-    `POST /api/calls` asks for (none: no calls are placed), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
+    `POST /api/calls` and `/feelings` ask for (none: no calls are placed, and feelings are for loopback), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
@@ -70,7 +70,8 @@ class ServerSettings(Section):
 
 class RecordingSettings(Section):
     """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
-    call."""
+    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does. `redact`: card
+    numbers, spoken or keyed, are taken out of a dump as soon as its call is over."""
 
     enabled: bool = False
     dir: FilePath | None = None
@@ -78,6 +79,8 @@ class RecordingSettings(Section):
     max_gigabytes: float = Field(10.0, ge=0)
     consent: Literal["always", "never", "hook"] = "always"
     consent_url: HttpUrl | None = None
+    training_consent: str = ""
+    redact: bool = True
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordingSettings":
@@ -145,6 +148,17 @@ class JambonzSettings(Section):
                 "`api_url`, `api_key`, `account_sid` and `application_sid` belong together. Give all or none."
             )
         return self
+
+
+class PhoneSettings(Section):
+    """The phone in the browser, at `/phone`: for loopback, or with `server.api_token` for who signs in with it. `ice_servers`: STUN and TURN
+    servers by which browsers elsewhere find the way for WebRTC (none: they must reach this machine's own addresses), with `ice_username`
+    and `ice_credential`."""
+
+    enabled: bool = True
+    ice_servers: list[Annotated[str, shaped(r"(stun|turn)s?:[^\s]+", "stun:host:port or turn:host:port")]] = Field([])
+    ice_username: str = ""
+    ice_credential: Secret | None = None
 
 
 class SttSettings(Section):
@@ -295,6 +309,7 @@ class Config(Section):
     tracing: TracingSettings = TracingSettings()
     twilio: TwilioSettings = TwilioSettings()
     jambonz: JambonzSettings = JambonzSettings()
+    phone: PhoneSettings = PhoneSettings()
     models: ModelSettings = ModelSettings()
     turns: TurnSettings = TurnSettings()
     agents: list[AgentConfig] = Field(default_factory=lambda: [example_agent()], min_length=1)

@@ -21,9 +21,12 @@ from server.analysis.analyst import Analyst
 from server.auth import Tokens
 from server.config import Config
 from server.engines import Engines, chunked
+from server.feelings import Feelings
 from server.models import CallModels
+from server.observe.live import Live
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
+from server.observe.redaction import redact_apart
 from server.observe.stalls import StallWatch
 from server.placed import Placed, PlacedCalls
 from server.session import Control, Session, Socket, Wire
@@ -48,7 +51,9 @@ class House:
         self.tokens = Tokens(time.monotonic)
         self.placed = PlacedCalls(time.monotonic)
         self.ready = False
-        self.sessions: set[Session] = set()
+        self.sessions: dict[Session, Live] = {}
+        """Every call under way, and what is to be seen of it."""
+        self.feelings: Feelings  # once open
         self._quiet = asyncio.Event()  # no call is under way
         self._quiet.set()
         self._stack = AsyncExitStack()
@@ -68,7 +73,10 @@ class House:
                 max_bytes=int(config.recording.max_gigabytes * (1 << 30)),
             )
             self._recorder = Recorder(
-                config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc()
+                config.recording.dir,
+                limits,
+                lambda what: self.metrics.recorder.labels(what).inc(),
+                redact_apart if config.recording.redact else None,
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         if config.tracing.endpoint is not None:
@@ -76,6 +84,7 @@ class House:
             self._stack.push_async_callback(asyncio.to_thread, self._tracing.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
+        self.feelings = Feelings(self._engines)
         self._agents = await Agents.open(config, progress)
         self._stack.push_async_callback(self._agents.close)
         if self._recorder is not None and any(agent.analyse for agent in config.agents):
@@ -125,15 +134,21 @@ class House:
         control: Control,
         started: ev.CallStarted,
         placed: Placed | None = None,
+        *,
+        agent_name: str = "",
+        live: Live | None = None,
     ) -> str:
-        """Drive one call to its end; returns why it ended. `placed`: it is one of those that we placed."""
-        named = self.config.agent_named(placed.agent) if placed is not None else None
+        """Drive one call to its end; returns why it ended. `placed`: it is one of those that we placed; `agent_name`: who answers,
+        where the number called does not tell; `live`: who watches it from the first event on."""
+        named = self.config.agent_named(placed.agent if placed is not None else agent_name)
         chosen = named or self.config.agent_for(started.called)
         settings = self._engines.measured(call_settings(self.config, chosen))
         if placed is not None:
             settings = outbound_settings(settings, placed)
         call = Call(settings)
-        observers = [self.metrics.observe]
+        live = live or Live()
+        live.agent = chosen.name
+        observers = [self.metrics.observe, live]
         recording = self._record(carrier, chosen.name, settings, started)
         if recording is not None:
             observers.append(recording.write)
@@ -144,7 +159,7 @@ class House:
             self._engines, chosen, started.outbound, settings.languages, session.deliver, started.caller
         )
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
-        self.sessions.add(session)
+        self.sessions[session] = live
         self._quiet.clear()
         if self._analyst is not None:
             self._analyst.call_begins()
@@ -154,7 +169,7 @@ class House:
         try:
             reason = await session.run(started, models, agent)
         finally:
-            self.sessions.discard(session)
+            self.sessions.pop(session, None)
             if not self.sessions:
                 self._quiet.set()
             self.metrics.calls_active.dec()
@@ -190,6 +205,7 @@ class House:
             caller=started.caller,
             called=started.called,
             allo=version("allo"),
+            consent=self.config.recording.training_consent,
         )
         recording = self._recorder.open(meta)
         if self.config.recording.consent == "hook":

@@ -280,7 +280,7 @@ def test_an_echo_line_has_settings_in_languages_that_no_voice_speaks(write):
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ('[models.denoise]\nmodel = "rnnoise"', "models.denoise.model"),
+        ('[models.denoise]\nmodel = "rnnoise2"', "models.denoise.model"),
         ('[models.vad]\nmodel = "other"', "models.vad.model"),
         ('[models.stt]\nkind = "other"', "models.stt.kind"),
         ('[models.tts.en]\nkind = "other"', "models.tts.en.kind"),
