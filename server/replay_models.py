@@ -95,7 +95,7 @@ def _judges(store: Store, config: Config, agent: AgentConfig) -> Judges:
         "emotion": config.models.emotion.model if agent.emotion else "none",
         "sentiment": config.models.sentiment.model if agent.sentiment else "none",
     }
-    names["speaker"] = config.models.speaker.model if agent.follow_caller else "none"
+    names["speaker"] = config.models.speaker.model if agent.tells_voices else "none"
     return Judges(**{port: load_model(store, name) for port, name in names.items() if name != "none"})
 
 
