@@ -61,7 +61,8 @@ class Appraise(Action):
 
 
 class Notice(Action):
-    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`)."""
+    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`) or
+    "note" (an operator says `value`)."""
 
     fact: str
     value: str

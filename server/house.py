@@ -132,6 +132,7 @@ class House:
         recording = self._record(carrier, chosen.name, settings, started)
         if recording is not None:
             observers.append(recording.write)
+            live.dump = recording.path.name
         session = Session(call, wire, socket, control, observers)
         models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)

@@ -60,10 +60,15 @@ class Picture(msgspec.Struct, frozen=True):
     events: list[Box]
 
 
-def draw(analysis: Analysis, dump: Dump) -> Picture:
-    """Lay a call out. `dump` is the one that was analysed: its sound is drawn."""
+def width_of(seconds: float, per_second: float = _PER_SECOND) -> float:
+    """Units of a picture of so long a call."""
+    return min(max(seconds * per_second, _NARROWEST), _WIDEST)
+
+
+def draw(analysis: Analysis, dump: Dump, width: float | None = None) -> Picture:
+    """Lay a call out. `dump` is the one that was analysed: its sound is drawn. `width`: units; default by its length."""
     seconds = max(analysis.seconds, 1.0)
-    width = min(max(seconds * _PER_SECOND, _NARROWEST), _WIDEST)
+    width = width or width_of(seconds)
     scale = width / seconds
     caller, agent, _ = both_sides(dump)
 

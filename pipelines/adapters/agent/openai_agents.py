@@ -32,6 +32,8 @@ from pipelines.events import Event, ReplyDelta, ToolExpected
 set_tracing_disabled(True)  # the SDK would send every conversation to a cloud
 
 
+_WHISPERED = {"en": "A colleague tells you", "fr": "Un collègue te dit"}
+
 Notes = Mapping[str, Mapping[str, str]]
 
 
@@ -162,8 +164,10 @@ class OpenAIAgent:
     def notice(self, fact: str, value: str, p: float) -> None:
         """See `pipelines.models.ports.Agent`. It goes with the caller's next words."""
         texts = self._notes.get(value, {}) if fact == "emotion" else {}
-        if text := texts.get(self._language) or next(iter(texts.values()), ""):
-            self._memory.note(f"[{text}]")
+        if fact == "note":
+            self._memory.note(f"[{_WHISPERED.get(self._language, _WHISPERED['en'])}: {value}]", about=value)
+        elif text := texts.get(self._language) or next(iter(texts.values()), ""):
+            self._memory.note(f"[{text}]", about=fact)
 
     def overhear(self, text: str, language: str) -> None:
         """See `pipelines.models.ports.Agent`. An embedded model reads along, but for the last word, which may change."""
