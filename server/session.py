@@ -88,6 +88,7 @@ class Session:
         self._observers = tuple(observers)
         self.name = secrets.token_hex(8)
         """Ours, for addresses: a carrier's id of a call may be anything, and come twice."""
+        self.started: ev.CallStarted | None = None
         self._loop = asyncio.get_running_loop()
         self._born = now_us()
         self._at = 0
@@ -128,7 +129,7 @@ class Session:
 
     async def run(self, started: ev.CallStarted, models: Ears, agent: Agent | None) -> str:
         """Drive the call until either side ends it; returns the reason, as in `CallEnded`. Frees everything it used."""
-        self._models, self._agent = models, agent
+        self.started, self._models, self._agent = started, models, agent
         limit = self.call.settings.max_call_us / 1e6 + _HARD_STOP_S
         self._hard_stop = self._loop.call_later(limit, self._leave, "limit")
         reason = "lost"
