@@ -51,6 +51,7 @@ def _add_commands() -> None:
     from server.cli_call import call
     from server.cli_dial import dial
     from server.cli_diarize import diarize
+    from server.cli_dump import dump
     from server.cli_models import models
     from server.cli_replay import make_replay
     from server.doctor import doctor
@@ -63,6 +64,7 @@ def _add_commands() -> None:
     app.command()(doctor)
     app.command()(diarize)
     app.add_typer(models, name="models")
+    app.add_typer(dump, name="dump")
     for command in entry_points(group="allo.commands"):  # training's, which serving does not know; and yours
         app.add_typer(command.load(), name=command.name)
 

@@ -94,7 +94,7 @@ class ServerSettings(Section):
 
 class RecordingSettings(Section):
     """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
-    call."""
+    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does."""
 
     enabled: bool = False
     dir: FilePath | None = None
@@ -102,6 +102,7 @@ class RecordingSettings(Section):
     max_gigabytes: float = Field(10.0, ge=0)
     consent: Literal["always", "never", "hook"] = "always"
     consent_url: HttpUrl | None = None
+    training_consent: str = ""
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordingSettings":

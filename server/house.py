@@ -174,6 +174,7 @@ class House:
             caller=started.caller,
             called=started.called,
             allo=version("allo"),
+            consent=self.config.recording.training_consent,
         )
         recording = self._recorder.open(meta)
         if self.config.recording.consent == "hook":

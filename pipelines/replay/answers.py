@@ -108,27 +108,36 @@ class RecordedAgent:
     """
 
     def __init__(self, dump: Dump) -> None:
-        by_number: dict[int, _RecordedReply] = {}
+        replies: list[_RecordedReply] = []
+        current: dict[int, _RecordedReply] = {}
         for step in dump.steps:
-            number = getattr(step.event, "reply", None)
-            if number in by_number and isinstance(step.event, _OF_AGENT):
-                reply = by_number[number]
-                reply.events.append((step.at - reply.at, step.event))
+            event = step.event
+            reply = current.get(getattr(event, "reply", -1))
+            if reply is not None and isinstance(event, _OF_AGENT):
+                reply.events.append((step.at - reply.at, event))
+            elif isinstance(event, ev.ModelFailed) and event.port == "agent" and event.request in current:
+                current[event.request].failed = event.reason
             for action in step.actions:
                 if isinstance(action, do.StartReply):
-                    by_number[action.reply] = _RecordedReply(step.at, action.text)
-                elif isinstance(action, do.ForgetReply):
-                    by_number.pop(action.reply, None)
-        self._replies = [reply for reply in by_number.values() if reply.events]
+                    current[action.reply] = _RecordedReply(step.at, action.text)
+                    replies.append(current[action.reply])
+                elif isinstance(action, do.ForgetReply) and action.reply in current:
+                    replies.remove(current.pop(action.reply))
+        self._replies = [reply for reply in replies if reply.events or reply.failed]
+        self.guessed = 0
+        """Replies to questions that nobody asked in the recording."""
 
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
         if not self._replies:
             return
         best = max(self._replies, key=lambda reply: (not reply.used, _likeness(reply.question, action.text), -reply.at))
         best.used = True
+        self.guessed += best.question != action.text
         try:
             for took, event in best.events:
                 yield took, msgspec.structs.replace(event, reply=action.reply)
+            if best.failed:
+                raise ModelError(best.failed)
         except GeneratorExit:
             best.used = False  # cancelled: the caller went on, and the question is still to come
             raise
@@ -148,6 +157,7 @@ class RecordedAgent:
 
 _OF_AGENT = (
     ev.ReplyDelta,
+    ev.ReplyFinished,
     ev.ToolExpected,
     ev.ToolStarted,
     ev.ToolFinished,
@@ -163,6 +173,7 @@ class _RecordedReply:
         self.at, self.question = at, question
         self.events: list[tuple[int, ev.Event]] = []
         self.used = False
+        self.failed = ""
 
 
 def _likeness(one: str, other: str) -> float:

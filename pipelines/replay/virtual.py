@@ -52,7 +52,7 @@ class Answers(Protocol):
     def notice(self, action: do.Notice) -> None: ...
 
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
-        """The agent's events but for `ReplyFinished`. The next is asked for when the one before has happened, so that a
+        """The agent's events; `ReplyFinished` only from who knows when, else it follows the last. The next is asked for when the one before has happened, so that a
         cancelled reply, whose generator is closed, does no more than it would in a call. No event: a speculative reply
         that cannot go on without its commit."""
         ...
@@ -171,7 +171,8 @@ class _Run:
             if item.reply not in self._replies:
                 return None
             if item.last:
-                del self._replies[item.reply]
+                _, events = self._replies.pop(item.reply)
+                next(events, None)  # one that said itself that it is finished learns that this has happened
             return item.event
         assert isinstance(item, ev.Event)
         return item
@@ -312,7 +313,7 @@ class _Run:
         if event is None:
             self._held[reply] = took
         else:
-            self._push(asked + took, _OfAgent(reply, event, last=False))
+            self._push(asked + took, _OfAgent(reply, event, last=isinstance(event, ev.ReplyFinished)))
 
     def _commit(self, at: int, reply: int) -> None:
         took = self._held.pop(reply, None)
