@@ -66,7 +66,9 @@ class ServerSettings(Section):
     max_calls: int = Field(200, ge=1)
     drain_seconds: float = Field(30.0, ge=0)
     console_token: Secret | None = None
-    console_user_header: Annotated[str, shaped(r"[A-Za-z0-9-]{1,64}", "a header's name is letters and hyphens")] | None = None
+    console_user_header: (
+        Annotated[str, shaped(r"[A-Za-z0-9-]{1,64}", "a header's name is letters and hyphens")] | None
+    ) = None
     console_port: int | None = Field(None, ge=0, le=65_535)
     console_host: str = "127.0.0.1"
     console_audit: FilePath | None = None

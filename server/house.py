@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import aiohttp
 import structlog
@@ -19,6 +20,7 @@ from server.agents import Agents
 from server.analysis.analyst import Analyst
 from server.auth import Tokens
 from server.config import Config
+from server.console.archive import Archive
 from server.engines import Engines, chunked
 from server.models import CallModels
 from server.observe.live import Live
@@ -38,13 +40,16 @@ _CONSENT_TIMEOUT_S = 5.0
 class House:
     """Opened once with `await House.open(config)`, closed once."""
 
-    def __init__(self, config: Config, metrics: Metrics) -> None:
-        self.config, self.metrics = config, metrics
+    def __init__(self, config: Config, metrics: Metrics, source: Path | None = None) -> None:
+        """`source`: the file that the configuration was read from, for who must read it again."""
+        self.config, self.metrics, self.source = config, metrics, source
         self.tokens = Tokens(time.monotonic)
         self.placed = PlacedCalls(time.monotonic)
         self.ready = False
         self.sessions: dict[Session, Live] = {}
         """Every call under way, and what is to be seen of it."""
+        self.archive: Archive | None = None
+        """The recorded calls, where there are any."""
         self._quiet = asyncio.Event()  # no call is under way
         self._quiet.set()
         self._stack = AsyncExitStack()
@@ -66,6 +71,9 @@ class House:
                 config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc()
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
+        if config.recording.dir is not None and config.recording.dir.is_dir():
+            self.archive = Archive(config.recording.dir, self._recorded_now)
+            self._stack.push_async_callback(self.archive.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
         self._agents = await Agents.open(config, progress)
@@ -100,6 +108,10 @@ class House:
             session.stop()
         await self._quiet.wait()
         await self._stack.aclose()
+
+    def _recorded_now(self) -> set[str]:
+        """Folders of calls that are being recorded."""
+        return {live.dump for live in self.sessions.values()}
 
     @property
     def full(self) -> bool:
@@ -154,6 +166,8 @@ class House:
             self._count_frames(call)
             if recording is not None:
                 recorded = recording.close()
+                if self.archive is not None:
+                    self.archive.take(recorded)
                 if chosen.analyse and self._analyst is not None:
                     self._analyst.take(recorded, chosen)
             log.info("call_ended", call_id=started.call_id, reason=reason)

@@ -40,14 +40,18 @@ class Line(msgspec.Struct, frozen=True):
 
 def render(analysis: Analysis, dump: Dump) -> str:
     """The page. `dump` is the one that was analysed: the picture shows its sound."""
-    return environment(Path(__file__).parent).get_template("page.html.j2").render(
-        call=analysis,
-        picture=draw(analysis, dump),
-        lines=lines(analysis),
-        outcome=OUTCOMES.get(analysis.outcome, analysis.outcome),
-        overlapped=sum(overlap.seconds for overlap in analysis.overlaps),
-        silent=sum(silence.seconds for silence in analysis.silences),
-        murmurs=[overlap for overlap in analysis.overlaps if is_murmur(overlap)],
+    return (
+        environment(Path(__file__).parent)
+        .get_template("page.html.j2")
+        .render(
+            call=analysis,
+            picture=draw(analysis, dump),
+            lines=lines(analysis),
+            outcome=OUTCOMES.get(analysis.outcome, analysis.outcome),
+            overlapped=sum(overlap.seconds for overlap in analysis.overlaps),
+            silent=sum(silence.seconds for silence in analysis.silences),
+            murmurs=[overlap for overlap in analysis.overlaps if is_murmur(overlap)],
+        )
     )
 
 

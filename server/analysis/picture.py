@@ -103,7 +103,7 @@ def draw(analysis: Analysis, dump: Dump, width: float | None = None) -> Picture:
             for s in analysis.silences
         ],
         music=[box(m.start, m.end - m.start, "♪", f"{clock(m.start)} hold music") for m in analysis.music],
-        interruptions=_apart(
+        interruptions=apart(
             [
                 box(
                     i.at,
@@ -115,7 +115,7 @@ def draw(analysis: Analysis, dump: Dump, width: float | None = None) -> Picture:
             ],
             width,
         ),
-        events=_apart(_events(analysis, box), width),
+        events=apart(_events(analysis, box), width),
     )
 
 
@@ -128,7 +128,7 @@ def _events(analysis: Analysis, box: Callable[..., Box]) -> list[Box]:
     return [*tools, *keys]
 
 
-def _apart(boxes: list[Box], width: float) -> list[Box]:
+def apart(boxes: list[Box], width: float) -> list[Box]:
     """Boxes whose labels do not run into each other: of those that would, the first is written. The last may end at the picture's edge."""
     out: list[Box] = []
     free = 0.0

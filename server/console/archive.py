@@ -21,7 +21,6 @@ import structlog
 from pipelines.errors import AlloError, DumpError
 from server.console.entries import Entry, folder_of, folders, read_entry, stamp_of
 from server.console.index import Index
-from server.console.search import Search
 
 SCAN_S = 60.0
 _PIECE = 24  # calls read in one go
@@ -40,7 +39,7 @@ class Archive:
     """Opened with `Archive(root, writing)` on the event loop, closed once. `writing()`: names of the folders of calls under way."""
 
     def __init__(self, root: Path, writing: Callable[[], Collection[str]] = lambda: ()) -> None:
-        self.root = root
+        self.root = root.absolute()
         self._writing = writing
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive")
         self._index: Index | None = None

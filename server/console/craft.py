@@ -34,9 +34,7 @@ def _page(job: Job) -> bytes:
 def _versus(job: Job) -> bytes:
     folder, other = Path(job.folder), Path(job.other)
     before, after = read_dump(folder), read_dump(other)
-    return versus_page(folder.name, (before, analyze(before)), (after, analyze(after)), job.told).encode(
-        errors="replace"
-    )
+    return versus_page((before, analyze(before)), (after, analyze(after)), job.told).encode(errors="replace")
 
 
 def _json(job: Job) -> bytes:

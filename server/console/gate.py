@@ -61,7 +61,7 @@ class Gate:
     # ---- who
 
     def who(self, request: web.Request) -> str:
-        """"" for nobody."""
+        """ "" for nobody."""
         if self._header and self._door.trusts(request):
             named = request.headers.getall(self._header, [])
             if len(named) == 1 and named[0].strip():  # one that came twice was not set by the proxy alone

@@ -29,7 +29,7 @@ CREATE TABLE calls (
     outcome TEXT NOT NULL, turns INTEGER NOT NULL, gap REAL, longest REAL, interruptions INTEGER NOT NULL, complete INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX calls_by_start ON calls (started DESC);
-CREATE VIRTUAL TABLE words USING fts5 (words, tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE words USING fts5 (said, tokenize = "unicode61 remove_diacritics 2");
 PRAGMA user_version = {_VERSION};
 """
 
@@ -112,7 +112,7 @@ class Index:
                 values = [_storable(getattr(entry, name)) for name in _COLUMNS]
                 [row] = self._db.execute(sql, values).fetchall()
                 self._db.execute("DELETE FROM words WHERE rowid = ?", row)
-                self._db.execute("INSERT INTO words (rowid, words) VALUES (?, ?)", (*row, _storable(entry.words)))
+                self._db.execute("INSERT INTO words (rowid, said) VALUES (?, ?)", (*row, _storable(entry.words)))
 
     def drop(self, names: Collection[str]) -> None:
         """Forget calls, for good."""

@@ -115,7 +115,9 @@ class LiveRoutes:
     async def page(self, request: web.Request) -> web.Response:
         found = self._found(request)
         if found is None:
-            return message(request, 404, "This call is over", "Its recording, if there is one, is among the past calls.")
+            return message(
+                request, 404, "This call is over", "Its recording, if there is one, is among the past calls."
+            )
         session, live = found
         agent = self._house.config.agent_named(live.agent)
         return html(

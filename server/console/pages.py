@@ -2,6 +2,7 @@
 every word, and long ones are cut."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -38,7 +39,7 @@ def page(template: str, **told: object) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     made = environment(TEMPLATES)
-    made.filters.update(clip=clip, masked=masked, address=address, query=query, outcome=outcome, size=size)
+    made.filters.update(clip=clip, masked=masked, address=address, day=day, query=query, outcome=outcome, size=size)
     return made
 
 
@@ -58,6 +59,11 @@ def masked(number: str) -> str:
 def address(name: str) -> str:
     """A name as a part of a path."""
     return quote(name, safe="")
+
+
+def day(seconds: float, form: str) -> str:
+    """Unix time, for people, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(form)
 
 
 def query(fields: Mapping[str, str]) -> str:

@@ -10,10 +10,26 @@ from pipelines.analysis.analyze import gaps
 from pipelines.events import NoteGiven
 from pipelines.replay.diff import side_by_side
 from pipelines.replay.dump import Dump
-from pipelines.units import SECOND, to_seconds
+from pipelines.turns.policy import CallSettings
+from pipelines.units import MS, SECOND, to_seconds
 from server.analysis.page import Line, lines
 from server.console.pages import masked, page
 from server.console.score import PARTS, score, waits
+
+_DEFAULTS = CallSettings()
+SETTINGS = tuple(
+    (f"{name}_ms", label, f"{getattr(_DEFAULTS, name + '_us') // MS} ms")
+    for name, label in (
+        ("endpoint", "End of turn"),
+        ("endpoint_sure", "... that is sure"),
+        ("endpoint_unsure", "... that is not"),
+        ("interruption", "Interruption"),
+        ("min_silence", "Pause"),
+        ("opener_after", "Opener after"),
+        ("filler_after", "Filler after"),
+    )
+)
+"""Fields of a replay's form: (key, what it is called, what it is by default)."""
 
 _CAPTIONS = 200  # of one turn
 _LINES = 2_000
@@ -51,20 +67,19 @@ def call_page(name: str, dump: Dump, analysis: Analysis, told: Mapping[str, obje
         waits=found,
         longest=max((wait.gap for wait in found), default=0.0),
         part_names=PARTS,
+        settings=SETTINGS,
         **told,
     )
 
 
-def versus_page(
-    name: str, before: tuple[Dump, Analysis], after: tuple[Dump, Analysis], told: Mapping[str, object]
-) -> str:
-    """`before`: as it was recorded; `after`: the other run of it."""
+def versus_page(before: tuple[Dump, Analysis], after: tuple[Dump, Analysis], told: Mapping[str, object]) -> str:
+    """Two runs of a call. `told`: the name of its folder, and what is other in the second."""
     sides = [
         (title, analysis, score(analysis, dump), gaps([t.gap for t in dump.turns() if t.gap is not None]))
-        for title, (dump, analysis) in (("recorded", before), ("replayed", after))
+        for title, (dump, analysis) in (("as it was", before), ("replayed", after))
     ]
     pairs = side_by_side(before[0].turns(), after[0].turns())[:_LINES]
-    return page("versus.html.j2", name=name, call=before[1], sides=sides, pairs=pairs, part_names=PARTS, **told)
+    return page("versus.html.j2", call=before[1], sides=sides, pairs=pairs, part_names=PARTS, **told)
 
 
 def _said(dump: Dump, analysis: Analysis) -> list[Said]:

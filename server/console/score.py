@@ -1,12 +1,12 @@
 """Where everything of a call stands on the console's time line. Numbers only: a template draws them.
 
-    words of the caller        turns as bars, a tick for each partial transcript
-    his voice
-    the answer's wait          from his last word to the agent's first sound, by its parts
-    the agent's voice
-    words of the agent
-    what happened              barge-ins, backchannels, fillers ...; tools, keys, notes
-    marks                      sent (up), returned (down)
+words of the caller        turns as bars, a tick for each partial transcript
+his voice
+the answer's wait          from his last word to the agent's first sound, by its parts
+the agent's voice
+words of the agent
+what happened              barge-ins, backchannels, fillers ...; tools, keys, notes
+marks                      sent (up), returned (down)
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from pipelines.analysis.analysis import Analysis, SpokenTurn
 from pipelines.events import MarkReturned, NoteGiven
 from pipelines.replay.dump import Dump
 from pipelines.units import SECOND
-from server.analysis.picture import Box, Picture, clock, draw, width_of
+from server.analysis.picture import Box, Picture, apart, clock, draw, width_of
 from server.observe.timeline import LABELLED
 
 _PER_SECOND = 24.0
@@ -84,7 +84,7 @@ def score(analysis: Analysis, dump: Dump) -> Score:
             for wait in waits(dump)
             for name, start, length in wait.parts
         ],
-        facts=[box(at, 0, f"{clock(at)} {label}", "", label) for at, label in _facts(dump)],
+        facts=apart([box(at, 0, f"{clock(at)} {label}", "", label) for at, label in _facts(dump)], width),
         sent=[place(at) for at, _ in _some(dump.actions(SendMark))],
         returned=[place(at) for at, _ in _some(dump.events(MarkReturned))],
     )

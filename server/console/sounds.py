@@ -26,7 +26,7 @@ class Sounds:
         async with self._making:
             if name not in self._kept:
                 path = Path(self._folder.name) / f"{name}.wav"
-                await self._workshop.ask(Job("sound", str(folder.absolute()), into=str(path)))
+                await self._workshop.ask(Job("sound", str(folder), into=str(path)))
                 self._kept[name] = path
                 while len(self._kept) > _KEPT:
                     _, oldest = self._kept.popitem(last=False)
