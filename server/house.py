@@ -50,6 +50,8 @@ class House:
         """Every call under way, and what is to be seen of it."""
         self.archive: Archive | None = None
         """The recorded calls, where there are any."""
+        self.forgetful: list[Callable[[str], None]] = []
+        """Who keeps something of recorded calls, and is told the name of the folder of each that is removed."""
         self._quiet = asyncio.Event()  # no call is under way
         self._quiet.set()
         self._stack = AsyncExitStack()
@@ -72,7 +74,7 @@ class House:
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         if config.recording.dir is not None and config.recording.dir.is_dir():
-            self.archive = Archive(config.recording.dir, self._recorded_now)
+            self.archive = Archive(config.recording.dir, self._recorded_now, self._call_removed)
             self._stack.push_async_callback(self.archive.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
@@ -112,6 +114,10 @@ class House:
     def _recorded_now(self) -> set[str]:
         """Folders of calls that are being recorded."""
         return {live.dump for live in self.sessions.values()}
+
+    def _call_removed(self, name: str) -> None:
+        for forget in self.forgetful:
+            forget(name)
 
     @property
     def full(self) -> bool:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from server.agents import data_dir
 from server.console.audit import Audit, AuditError
-from server.console.gate import SIGN_IN, Gate, Handler
+from server.console.gate import CONSOLE, SIGN_IN, Gate, Handler
 from server.console.live import LiveRoutes
 from server.console.pages import HEADERS
 from server.console.past import PastRoutes
@@ -36,13 +36,13 @@ def add_console(app: web.Application, house: House) -> None:
     past = PastRoutes(house, door, gate, audit, live)
 
     async def sign_in_form(request: web.Request) -> web.Response:
-        request["console"] = True
+        request[CONSOLE] = True
         if not gate.has_form:
             return web.Response(status=303, headers={"Location": "/"})
         return html(request, "sign_in.html.j2", wrong=False)
 
     async def sign_in(request: web.Request) -> web.Response:
-        request["console"] = True
+        request[CONSOLE] = True
         if not gate.is_ours(request):
             return door.refuse("console_origin")
         answer = gate.sign_in(request, (await door.form(request)).get("token", ""))
@@ -53,7 +53,7 @@ def add_console(app: web.Application, house: House) -> None:
 
     async def static(request: web.Request) -> web.Response:
         """Nothing secret: the sign-in page needs it too."""
-        request["console"] = True
+        request[CONSOLE] = True
         name = request.match_info["name"]
         if (body := _files().get(name)) is None:
             return plain(404, "there is no such file")
@@ -74,7 +74,7 @@ def add_console(app: web.Application, house: House) -> None:
 
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:
     """Every answer of the console says what a browser may do with it."""
-    if request.get("console"):
+    if request.get(CONSOLE):
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
 

@@ -36,11 +36,17 @@ class ArchiveError(AlloError):
 
 
 class Archive:
-    """Opened with `Archive(root, writing)` on the event loop, closed once. `writing()`: names of the folders of calls under way."""
+    """Opened with `Archive(root, writing, gone)` on the event loop, closed once. `writing()`: names of the folders of calls under way;
+    `gone(name)` is told of each call that is no longer there, whoever removed it."""
 
-    def __init__(self, root: Path, writing: Callable[[], Collection[str]] = lambda: ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        writing: Callable[[], Collection[str]] = lambda: (),
+        gone: Callable[[str], None] = lambda name: None,
+    ) -> None:
         self.root = root.absolute()
-        self._writing = writing
+        self._writing, self._gone = writing, gone
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive")
         self._index: Index | None = None
         self._wanted = asyncio.Event()  # a scan before its time
@@ -86,6 +92,8 @@ class Archive:
         gone, new = await self.ask(lambda index: _differences(index, self.root, writing))
         if gone:
             await self.ask(lambda index: index.drop(gone))
+            for name in gone:
+                self._gone(name)
         for first in range(0, len(new), _PIECE):
             piece = new[first : first + _PIECE]
             await self.ask(lambda index, piece=piece: index.put(_read(piece)))
@@ -126,7 +134,11 @@ class Archive:
     async def forget(self, names: Collection[str]) -> int:
         """Remove calls, from the disk and from the index; how many there were. Raises ArchiveError when one cannot be removed: the others
         are gone then."""
-        return await self.ask(lambda index: remove(index, self.root, names))
+        try:
+            return await self.ask(lambda index: remove(index, self.root, names))
+        finally:
+            for name in names:
+                self._gone(name)
 
 
 def remove(index: Index, root: Path, names: Collection[str]) -> int:

@@ -17,6 +17,10 @@ from server import auth
 from server.placed import Pace
 from server.routes.door import Door
 
+WHO = web.RequestKey("who", str)
+"""The operator's name."""
+CONSOLE = web.RequestKey("console", bool)
+"""Set for whatever the console answers."""
 COOKIE = "allo_console"
 SIGN_IN = "/sign-in"
 _LIFE_S = 12 * 3_600.0
@@ -44,16 +48,16 @@ class Gate:
         return bool(self._token)
 
     def guard(self, handler: Handler) -> Handler:
-        """`handler`, for operators: their name is `request["who"]`."""
+        """`handler`, for operators: their name is `request[WHO]`."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            request["console"] = True
+            request[CONSOLE] = True
             if self._from_elsewhere(request):
                 return self._door.refuse("console_origin")
             who = self.who(request)
             if not who:
                 return self._turned_away(request)
-            request["who"] = who
+            request[WHO] = who
             return await handler(request)
 
         return guarded

@@ -160,6 +160,11 @@ class Index:
         rows = self._db.execute("SELECT name, caller, called FROM calls ORDER BY name")
         return [name for name, *parties in rows if wanted in map(plain_number, parties)]
 
+    def of_call(self, call: str) -> list[str]:
+        """Names of the calls with that id, or of the one whose folder is called so."""
+        rows = self._db.execute("SELECT name FROM calls WHERE call_id = ? OR name = ? ORDER BY name", (call, call))
+        return [row[0] for row in rows]
+
 
 class _transaction:
     """All of it or nothing."""

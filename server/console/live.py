@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from server.console.audit import Audit
-from server.console.gate import Gate
+from server.console.gate import WHO, Gate
 from server.console.listening import Listening, wav_header
 from server.console.pages import clip, masked
 from server.console.responses import html, message, plain
@@ -168,7 +168,7 @@ class LiveRoutes:
         if self._listeners >= _LISTENERS:
             return plain(503, "too many listen in")
         session, live = found
-        await self._audit.write(request["who"], "listen_in", call=live.call_id, dump=live.dump)
+        await self._audit.write(request[WHO], "listen_in", call=live.call_id, dump=live.dump)
         started = session.started
         if started is None:  # between two lines of its beginning
             return plain(404, "this call has no sound yet")
@@ -229,7 +229,7 @@ class LiveRoutes:
         if found is None:
             return plain(404, "this call is over")
         session, live = found
-        await self._audit.write(request["who"], what, call=live.call_id, dump=live.dump, **told)
+        await self._audit.write(request[WHO], what, call=live.call_id, dump=live.dump, **told)
         act(session)
         if "text/html" in request.headers.get("Accept", ""):
             return web.Response(status=303, headers={"Location": f"/live/{session.name}"})

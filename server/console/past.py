@@ -11,7 +11,7 @@ from server.console.archive import Archive, ArchiveError
 from server.console.audit import Audit
 from server.console.download import tarred
 from server.console.entries import folder_of
-from server.console.gate import Gate
+from server.console.gate import WHO, Gate
 from server.console.live import LiveRoutes
 from server.console.pages import masked
 from server.console.past_page import SETTINGS
@@ -36,6 +36,7 @@ class PastRoutes:
         self._sounds = Sounds(self._workshop)
         self._replays = Replays()
         self._heard: OrderedDict[tuple[str, str], float] = OrderedDict()
+        house.forgetful += [self._sounds.forget, self._replays.forget]
 
     def routes(self) -> list[web.RouteDef]:
         guard = self._gate.guard
@@ -104,7 +105,7 @@ class PastRoutes:
         folder = self._folder(request)
         if folder is None:
             return self._missing(request)
-        told = {"who": request["who"], "here": "", "recognisers": self._recognisers()}
+        told = {"who": request[WHO], "here": "", "recognisers": self._recognisers()}
         return await self._drawn(request, Job("page", str(folder), told=told))
 
     async def _drawn(self, request: web.Request, job: Job) -> web.Response:
@@ -133,10 +134,10 @@ class PastRoutes:
 
     async def _note_listening(self, request: web.Request, name: str) -> None:
         """A player asks for a file in pieces: that is one listening."""
-        key, now = (request["who"], name), time.monotonic()
+        key, now = (request[WHO], name), time.monotonic()
         if self._heard.get(key, -_HEARD_S) + _HEARD_S > now:
             return
-        await self._audit.write(request["who"], "listen", dump=name)
+        await self._audit.write(request[WHO], "listen", dump=name)
         self._heard[key] = now
         while len(self._heard) > _HEARD:
             self._heard.popitem(last=False)
@@ -145,7 +146,7 @@ class PastRoutes:
         folder = self._folder(request)
         if folder is None:
             return self._missing(request)
-        await self._audit.write(request["who"], "download_json", dump=folder.name)
+        await self._audit.write(request[WHO], "download_json", dump=folder.name)
         try:
             body = await self._workshop.ask(Job("json", str(folder)))
         except WorkshopError as error:
@@ -157,7 +158,7 @@ class PastRoutes:
         folder = self._folder(request)
         if folder is None:
             return self._missing(request)
-        await self._audit.write(request["who"], "download", dump=folder.name)
+        await self._audit.write(request[WHO], "download", dump=folder.name)
         headers = {"Content-Type": "application/x-tar", **_attached(f"{folder.name}.tar")}
         stream = web.StreamResponse(headers=headers)
         await stream.prepare(request)
@@ -182,7 +183,7 @@ class PastRoutes:
             replay = self._replays.begin(folder, request_, changed)
         except ReplayError as error:
             return message(request, 503, "Not now", str(error))
-        await self._audit.write(request["who"], "replay", dump=folder.name, changed=changed)
+        await self._audit.write(request[WHO], "replay", dump=folder.name, changed=changed)
         return web.Response(status=303, headers={"Location": f"/replays/{replay.id}"})
 
     async def replayed(self, request: web.Request) -> web.Response:
@@ -241,10 +242,7 @@ class PastRoutes:
         self, request: web.Request, archive: Archive, names: list[str], **told: str | int
     ) -> web.Response | None:
         """Remove calls and what was made of them; the answer where that fails."""
-        await self._audit.write(request["who"], "forget", dump=names[0] if not told and names else "", **told)
-        for name in names:
-            self._sounds.forget(name)
-            self._replays.forget(name)
+        await self._audit.write(request[WHO], "forget", dump=names[0] if not told and names else "", **told)
         try:
             await archive.forget(names)
         except ArchiveError as error:
@@ -255,7 +253,7 @@ class PastRoutes:
 def _versus(request: web.Request, replay: Replay) -> Job:
     before, after = replay.runs
     guessed = ", ".join(f"{count} {kind}" for kind, count in replay.guessed.items() if count)
-    told = {"who": request["who"], "here": "", "changed": replay.changed, "guessed": guessed, "name": replay.name}
+    told = {"who": request[WHO], "here": "", "changed": replay.changed, "guessed": guessed, "name": replay.name}
     return Job("versus", str(before), str(after), told=told)
 
 

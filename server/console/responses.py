@@ -2,12 +2,13 @@
 
 from aiohttp import web
 
+from server.console.gate import WHO
 from server.console.pages import page
 
 
 def html(request: web.Request, template: str, *, status: int = 200, **told: object) -> web.Response:
     """A page, for whoever is signed in."""
-    text = page(template, **{"who": request.get("who", ""), "here": "", **told})
+    text = page(template, **{"who": request.get(WHO, ""), "here": "", **told})
     return web.Response(body=text.encode(errors="replace"), status=status, content_type="text/html", charset="utf-8")
 
 

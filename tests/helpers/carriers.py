@@ -27,7 +27,7 @@ class FakeHouse:
         self.outbound: dict[str, Placed] = {}
         self.ready, self.full = True, False
         self.sessions: dict[object, Any] = {}
-        self.archive, self.source = None, None
+        self.archive, self.source, self.forgetful = None, None, []
         self.calls: dict[str, list[ev.Event]] = {}
         self.controls: dict[str, Any] = {}
         self.ended: dict[str, str] = {}

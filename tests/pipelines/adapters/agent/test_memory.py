@@ -172,3 +172,12 @@ def test_a_note_of_a_turn_that_was_none_goes_with_the_next():
     assert memory.items()[0]["content"] == "Where is it? [The caller sounds angry.]"
     memory.ask(3, "Where is it? Tell me!")  # he went on speaking
     assert memory.items()[0]["content"] == "Where is it? Tell me! [The caller sounds angry.]"
+
+
+def test_of_notes_about_the_same_the_newest_counts_and_others_stay():
+    memory = Memory()
+    memory.note("[She is a regular.]", about="She is a regular.")
+    memory.note("[The caller sounds sad.]", about="emotion")
+    memory.note("[The caller sounds angry.]", about="emotion")
+    memory.ask(1, "Hello.")
+    assert memory.items()[0]["content"] == "Hello. [She is a regular.] [The caller sounds angry.]"
