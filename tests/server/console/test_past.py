@@ -120,7 +120,7 @@ async def test_its_sound_is_that_of_the_dump_and_comes_in_pieces(open_console, f
         assert rate == expected
         assert np.array_equal(samples, np.stack([caller, agent], axis=1))
         assert await operator.get(f"/calls/{folder.name}/call.wav", 206, Range="bytes=1000-1999") == sound[1_000:2_000]
-        assert await operator.get(f"/calls/{folder.name}/call.wav", 416, Range=f"bytes={len(sound)}-")
+        await operator.get(f"/calls/{folder.name}/call.wav", 416, Range=f"bytes={len(sound)}-")
         assert [line["what"] for line in operator.audit] == ["listen"]  # one listening, in pieces
 
 
