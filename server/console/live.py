@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import islice
 
 import msgspec
 from aiohttp import web
@@ -69,9 +70,9 @@ class LiveRoutes:
 
     # ---- the list
 
-    def rows(self) -> list[Row]:
-        """Calls under way, the youngest first."""
-        calls = [
+    def rows(self, limit: int = _CALLS) -> list[Row]:
+        """Calls under way, the youngest first, no more than `limit`."""
+        return [
             Row(
                 session.name,
                 masked(live.caller),
@@ -81,9 +82,8 @@ class LiveRoutes:
                 live.gap,
                 round(session.age_s, 1),
             )
-            for session, live in self._house.sessions.items()
+            for session, live in islice(reversed(self._house.sessions.items()), limit)
         ]
-        return calls[::-1][:_CALLS]
 
     def _listed(self) -> "_List":
         """The list, made once for all who look."""

@@ -8,8 +8,10 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import jinja2
+import msgspec
 
 from server.analysis.page import OUTCOMES, environment
+from server.console.words import NAMES, SCRIPT, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEXT_LIMIT = 4_000
@@ -31,9 +33,17 @@ HEADERS = {
 }
 
 
-def page(template: str, **told: object) -> str:
-    """A page, drawn."""
-    return _environment().get_template(template).render(**told)
+def page(template: str, lang: str = "en", **told: object) -> str:
+    """A page, drawn. `lang`: "en" or "fr"."""
+    return (
+        _environment().get_template(template).render(lang=lang, _=words(lang), script_words=_script_words(lang), **told)
+    )
+
+
+@cache
+def _script_words(lang: str) -> str:
+    say = words(lang)
+    return msgspec.json.encode({text: say(text) for text in (*SCRIPT, *NAMES) if say(text) != text}).decode()
 
 
 @cache

@@ -17,7 +17,7 @@ from server.console.pages import masked
 from server.console.past_page import SETTINGS
 from server.console.replays import Replay, ReplayError, Replays
 from server.console.rerun import Request
-from server.console.responses import html, message, plain
+from server.console.responses import html, lang_of, message, plain
 from server.console.search import PAGE, Search
 from server.console.sounds import Sounds
 from server.console.workshop import Job, Workshop, WorkshopError
@@ -64,7 +64,13 @@ class PastRoutes:
     async def calls(self, request: web.Request) -> web.Response:
         """Calls under way, and a page of those that are over."""
         search = Search.read(request.query)
-        told = {"here": "calls", "live": self._live.rows(), "search": search, "per_page": PAGE}
+        told = {
+            "here": "calls",
+            "calls_now": len(self._house.sessions),
+            "live": self._live.rows(PAGE),
+            "search": search,
+            "per_page": PAGE,
+        }
         archive, listing, choices, unavailable = self._house.archive, None, None, ""
         if archive is None:
             unavailable = "No calls are recorded. Set recording.enabled and recording.dir."
@@ -105,7 +111,7 @@ class PastRoutes:
         folder = self._folder(request)
         if folder is None:
             return self._missing(request)
-        told = {"who": request[WHO], "here": "", "recognisers": self._recognisers()}
+        told = {"who": request[WHO], "here": "", "lang": lang_of(request), "recognisers": self._recognisers()}
         return await self._drawn(request, Job("page", str(folder), told=told))
 
     async def _drawn(self, request: web.Request, job: Job) -> web.Response:
@@ -253,7 +259,14 @@ class PastRoutes:
 def _versus(request: web.Request, replay: Replay) -> Job:
     before, after = replay.runs
     guessed = ", ".join(f"{count} {kind}" for kind, count in replay.guessed.items() if count)
-    told = {"who": request[WHO], "here": "", "changed": replay.changed, "guessed": guessed, "name": replay.name}
+    told = {
+        "who": request[WHO],
+        "here": "",
+        "lang": lang_of(request),
+        "changed": replay.changed,
+        "guessed": guessed,
+        "name": replay.name,
+    }
     return Job("versus", str(before), str(after), told=told)
 
 

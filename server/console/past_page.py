@@ -76,7 +76,7 @@ def versus_page(before: tuple[Dump, Analysis], after: tuple[Dump, Analysis], tol
     """Two runs of a call. `told`: the name of its folder, and what is other in the second."""
     sides = [
         (title, analysis, score(analysis, dump), gaps([t.gap for t in dump.turns() if t.gap is not None]))
-        for title, (dump, analysis) in (("as it was", before), ("replayed", after))
+        for title, (dump, analysis) in (("As it was", before), ("Replayed", after))
     ]
     pairs = side_by_side(before[0].turns(), after[0].turns())[:_LINES]
     return page("versus.html.j2", call=before[1], sides=sides, pairs=pairs, part_names=PARTS, **told)

@@ -4,12 +4,18 @@ from aiohttp import web
 
 from server.console.gate import WHO
 from server.console.pages import page
+from server.console.words import language
 
 
 def html(request: web.Request, template: str, *, status: int = 200, **told: object) -> web.Response:
     """A page, for whoever is signed in."""
-    text = page(template, **{"who": request.get(WHO, ""), "here": "", **told})
+    text = page(template, **{"who": request.get(WHO, ""), "here": "", "lang": lang_of(request), **told})
     return web.Response(body=text.encode(errors="replace"), status=status, content_type="text/html", charset="utf-8")
+
+
+def lang_of(request: web.Request) -> str:
+    """ "en" or "fr"."""
+    return language(request.headers.get("Accept-Language", ""))
 
 
 def message(request: web.Request, status: int, title: str, text: str) -> web.Response:

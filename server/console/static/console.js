@@ -1,6 +1,8 @@
 // The console's script. Words of a call are only ever put in as text, never as markup.
 "use strict";
 
+const french = JSON.parse(document.body.dataset.words);
+const say = (text) => french[text] ?? text;
 const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 const gapText = (s) => (s == null ? "–" : s < 10 ? `${Math.round(s * 1000)} ms` : `${s.toFixed(1)} s`);
 const make = (tag, className = "", text = "") => {
@@ -29,7 +31,7 @@ document.querySelectorAll("form").forEach((form) => form.addEventListener("submi
     status.textContent = answer.ok ? form.dataset.quiet : (await answer.text()).trim();
     if (answer.ok) form.querySelector("textarea")?.form.reset();
   } catch {
-    status.textContent = "not reached; try again";
+    status.textContent = say("not reached; try again");
   }
 }));
 
@@ -63,7 +65,7 @@ if (live) {
       cells[0].firstChild.textContent = call.who;
       cells[1].textContent = call.agent;
       cells[2].textContent = call.carrier;
-      cells[3].firstChild.textContent = call.state;
+      cells[3].firstChild.textContent = say(call.state);
       cells[3].firstChild.className = `state ${call.state}`;
       cells[4].textContent = gapText(call.gap);
       age(cells[5], call.age);
@@ -82,7 +84,7 @@ if (call) {
   const bubble = (party, at, extra) => {
     const item = make("li", `turn ${party === "caller" ? "caller" : "agent"}`);
     const about = make("div", "about", clock(at));
-    about.append(make("b", party === "caller" ? "caller" : "agent", party), ...extra);
+    about.append(make("b", party === "caller" ? "caller" : "agent", say(party)), ...extra);
     item.append(about, make("p"));
     item.lastChild.dir = "auto";
     return item;
@@ -105,7 +107,7 @@ if (call) {
   const facts = {
     state: (fact) => {
       const state = document.getElementById("state");
-      state.textContent = fact.state;
+      state.textContent = say(fact.state);
       state.className = `state ${fact.state}`;
     },
     gap: (fact) => { document.getElementById("gap").textContent = gapText(fact.gap); },
@@ -114,8 +116,8 @@ if (call) {
     taken: ({ turn }) => {
       done(turn.party);
       const extra = [];
-      if (turn.gap != null) extra.push(make("span", "", `after ${gapText(turn.gap)}`));
-      if (turn.interrupted) extra.push(make("span", "bad", "cut short"));
+      if (turn.gap != null) extra.push(make("span", "", `${say("after")} ${gapText(turn.gap)}`));
+      if (turn.interrupted) extra.push(make("span", "bad", say("cut short")));
       const item = bubble(turn.party, turn.start, extra);
       const rest = turn.interrupted && turn.text.startsWith(turn.heard) ? turn.text.slice(turn.heard.length) : "";
       item.lastChild.append(turn.party === "caller" ? turn.text : turn.heard, make("s", "", rest));
@@ -127,9 +129,9 @@ if (call) {
       events.close();
       const over = document.getElementById("over");
       over.hidden = false;
-      over.textContent = `The call is over (${fact.reason}). `;
+      over.textContent = `${say("The call is over")} (${fact.reason}). `;
       if (call.dataset.dump) {
-        const link = make("a", "", "Its recording");
+        const link = make("a", "", say("Its recording"));
         link.href = call.dataset.dump;
         over.append(link);
       }
@@ -149,7 +151,7 @@ if (call) {
   const stop = () => {
     aborter?.abort();
     aborter = null;
-    button.textContent = "Listen";
+    button.textContent = say("Listen");
     button.setAttribute("aria-pressed", "false");
     lag.textContent = "";
   };
@@ -185,14 +187,14 @@ if (call) {
       source.connect(context.destination);
       source.start(due);
       due += sound.duration;
-      lag.textContent = `${Math.round((due - context.currentTime) * 1000)} ms behind`;
+      lag.textContent = `${Math.round((due - context.currentTime) * 1000)} ms ${say("behind")}`;
     }
   };
   button.addEventListener("click", async () => {
     if (aborter) return stop();
     aborter = new AbortController();
     const mine = aborter;
-    button.textContent = "Stop";
+    button.textContent = say("Stop");
     button.setAttribute("aria-pressed", "true");
     try {
       await play(mine.signal);

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import tarfile
 from datetime import UTC, datetime
 
@@ -68,6 +69,7 @@ async def test_a_list_page_of_a_thousand_calls_is_drawn_at_once(open_console):
                 who="x",
                 here="",
                 live=[],
+                calls_now=0,
                 search=Search(),
                 per_page=PAGE,
                 unavailable="",
@@ -281,3 +283,25 @@ def test_two_parties_are_as_the_page_was_given_them(folder):
         msgspec.structs.replace(step, line=found.line)
         for step, found in zip(two_parties().steps, read_dump(folder).steps, strict=True)
     )
+
+
+async def test_the_pages_speak_french_to_who_reads_it(open_console, folder):
+    async with open_console() as operator:
+        french = {"Accept-Language": "fr-CH, fr;q=0.9, en;q=0.8"}
+        assert "Appels passés" in (await operator.get("/", **french)).decode()
+        page = (await operator.get(f"/calls/{folder.name}", **french)).decode()
+        assert "Où les réponses ont attendu" in page
+        assert '<html lang="fr">' in page
+        assert "Response gap" not in page
+        assert "Past calls" in (await operator.get("/", **{"Accept-Language": "de"})).decode()
+
+
+def test_every_word_of_the_pages_is_there_in_french():
+    from server.console.pages import TEMPLATES
+    from server.console.words import FRENCH, NAMES, SCRIPT
+
+    used = {*SCRIPT, *NAMES}
+    for path in TEMPLATES.glob("*.j2"):
+        used |= set(re.findall(r'_\("([^"]+)"\)', path.read_text()))
+    assert used - FRENCH.keys() == set()
+    assert len(used) > 120
