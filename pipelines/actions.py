@@ -52,6 +52,13 @@ class Perceive(Action):
     last: int
 
 
+class Identify(Action):
+    """Tell whether the caller is one of the people who are enrolled. `voice`: his, as in `VoiceHeard`. Answered by `CallerKnown`, or not at all
+    when he is nobody's like: who else is enrolled is the driver's secret."""
+
+    voice: bytes
+
+
 class Appraise(Action):
     """Tell the sentiment of `text`, the caller's turn number `turn` (from 0). Answered by `SentimentRead`, or not at all, as `Perceive`."""
 
@@ -61,12 +68,13 @@ class Appraise(Action):
 
 
 class Notice(Action):
-    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`) or
-    "note" (an operator says `value`)."""
+    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`), "known_caller" (his
+    voice is like that of `value`, with the cosine `p`, which reached `threshold`) or "note" (an operator says `value`)."""
 
     fact: str
     value: str
     p: float
+    threshold: float = 0.0
 
 
 class StartReply(Action):
@@ -182,6 +190,8 @@ class CancelDeadline(Action, gc=False):
 class Turn(msgspec.Struct, frozen=True):
     """One finished turn, as `transcript.json` keeps it. Times are seconds of the call.
 
+    `party`: "caller", "agent", or "other": somebody else on the caller's line, whose words were left out. `speaker`: "other 1" ..., of the caller the
+    name by which his voice was known when the turn ended, "" for none.
     `heard`: of an agent's turn, the words the caller heard; of a caller's turn, the same as `text`.
     `gap`: for an agent's turn that answers the caller, seconds from his last word to the first sound in his ear, else None.
     `parts`: what the gap is made of, in seconds, in order; they add up to `gap`.
@@ -196,6 +206,7 @@ class Turn(msgspec.Struct, frozen=True):
     parts: dict[str, float] = {}
     language: str = ""
     interrupted: bool = False
+    speaker: str = ""
 
 
 class CaptionUpdated(Action):
@@ -226,6 +237,7 @@ AnyAction = (
     | Transcribe
     | JudgeTurn
     | Perceive
+    | Identify
     | Appraise
     | Notice
     | StartReply

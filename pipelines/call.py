@@ -46,7 +46,7 @@ from pipelines.turns.silence import SILENCE, Silence
 from pipelines.turns.speaking import FILLER, PLAYOUT, REPLY_END, Speaking
 from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from pipelines.turns.starving import STARVED, Starving
-from pipelines.turns.voices import Voices
+from pipelines.turns.voices import Voices, overheard
 
 __all__ = ["WINDOW", "Call", "CallSettings"]
 
@@ -107,6 +107,15 @@ class Call:
         self._out = out = []
         self._take.get(type(event), self._pass_on)(at, event)
         return out
+
+    @property
+    def floor(self) -> str:
+        """Who has it: "caller", "agent", "both" while it is undecided what speech over the agent means, or "nobody"."""
+        if self._overlap is not None:
+            return "both"
+        if self._started and self._speaking.reply is not None:
+            return "agent"
+        return "caller" if self._hearing.open else "nobody"
 
     def span(self, first: int, last: int) -> NDArray[np.float32]:
         """Caller audio, media samples [first, last) at 16 kHz, float32 in [-1, 1]."""
@@ -239,8 +248,10 @@ class Call:
     def _voice_heard(self, at: int, event: ev.VoiceHeard) -> None:
         """Whose words are they? Another's are no words of this call."""
         seconds = self._hearing.seconds(event.request)
-        if seconds and self._voices.another(event, seconds):
-            self._out += [do.Observed("other_voice"), *self._hearing.leave_out(event.request)]
+        speaker = self._voices.heard(event, seconds) if seconds else ""
+        self._out += self._voices.look()
+        if speaker and self.settings.follow:
+            self._out += [do.Observed("other_voice"), *self._hearing.leave_out(event.request, speaker)]
             self._out += answering.drop_stale(self._hearing, self._speaking)
             self._take_turn(at)
 
@@ -253,7 +264,8 @@ class Call:
         if not self._hearing.complete or self._overlap is not None or self._farewell.begun or self._callee.waiting:
             return
         self._out.append(do.CancelDeadline(TURN_LIMIT))
-        asked = self._hearing.take(at)
+        self._out += overheard(self._hearing, self.inbound.said_at)
+        asked = self._hearing.take(at)._replace(speaker=self._voices.name)
         cut = self._speaking.reply is None and bool(self._speaking.unheard)  # by him, in this turn
         if asked.text and not (cut and murmured(asked.text)):
             self._answer(at, asked)
@@ -435,7 +447,7 @@ class Call:
     # ---- what concerns one side only, and time
 
     def _pass_on(self, at: int, event: ev.Event) -> None:
-        self._out += one_sided.take(at, event, self._hearing, self._speaking, self._keypad, self._feeling)
+        self._out += one_sided.take(at, event, self._hearing, self._speaking, self._keypad, self._feeling, self._voices)
 
     def _deadline_reached(self, at: int, event: ev.DeadlineReached) -> None:
         self._deadlines[event.name](at)

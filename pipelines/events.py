@@ -99,6 +99,15 @@ class VoiceHeard(Event):
     voice: bytes
 
 
+class CallerKnown(Event):
+    """Answer to `Identify`: his voice is like that of the enrolled person `name`, with the cosine `score`, which reached `threshold`. It is no
+    proof of who he is."""
+
+    name: str
+    score: float
+    threshold: float
+
+
 class SentimentRead(Event):
     """Answer to `Appraise`: "negative", "neutral" or "positive", whichever is likeliest, and its probability, 0 to 1."""
 
@@ -222,6 +231,7 @@ AnyEvent = (
     | TurnJudged
     | EmotionHeard
     | VoiceHeard
+    | CallerKnown
     | SentimentRead
     | ReplyDelta
     | ToolExpected

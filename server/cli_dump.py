@@ -130,5 +130,32 @@ def forget(
         raise typer.Exit(2) from None
 
 
+@dump.command()
+def redact(
+    dumps: Annotated[list[Path], typer.Argument(help="Calls' folders, or folders of such folders.")],
+) -> None:
+    """Take card numbers, spoken or keyed, out of recorded calls, for good. What was made of such a call before (an analysis, sound) is removed."""
+    from server.observe.redaction import redact as clean
+    from server.replay_suite import folders_of
+
+    failed = 0
+    try:
+        folders = folders_of(dumps)
+        with CallsProgress(len(folders)) as progress:
+            for folder in folders:
+                progress.at(folder.name)
+                try:
+                    if clean(folder):
+                        _say(f"{folder}: redacted")
+                except (DumpError, OSError) as error:
+                    failed += 1
+                    _say(f"{folder}: not redacted: {error}")
+    except AlloError as error:
+        _say(str(error))
+        raise typer.Exit(2) from None
+    if failed:
+        raise typer.Exit(2)
+
+
 def _say(text: str) -> None:
     _console.print(text, markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 The reference, with every key and its default, is `deploy/allo.example.toml`.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -50,7 +51,7 @@ Threads = Annotated[int, Field(ge=1, le=256)]
 class ServerSettings(Section):
     """`public_url`: what the carrier reaches us by (none: it follows each request). `trusted_proxies`: networks whose
     X-Forwarded-* headers are believed. `metrics_token`: what `/metrics` asks for (none: loopback only). `api_token`: what
-    `POST /api/calls` asks for (none: no calls are placed), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for.
+    `POST /api/calls` and `/feelings` ask for (none: no calls are placed, and feelings are for loopback), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for.
 
     The operators' console: `console_token`: what signs them in; `console_user_header`: the header in which a trusted proxy says who is
     signed in already (neither: loopback only); `console_port`: a port of its own, on `console_host` (none: the carriers' port);
@@ -96,7 +97,8 @@ class ServerSettings(Section):
 
 class RecordingSettings(Section):
     """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
-    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does."""
+    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does. `redact`: card
+    numbers, spoken or keyed, are taken out of a dump as soon as its call is over."""
 
     enabled: bool = False
     dir: FilePath | None = None
@@ -105,12 +107,29 @@ class RecordingSettings(Section):
     consent: Literal["always", "never", "hook"] = "always"
     consent_url: HttpUrl | None = None
     training_consent: str = ""
+    redact: bool = True
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordingSettings":
         if self.consent == "hook" and self.consent_url is None:
             raise ValueError('`consent = "hook"` needs an address to ask. Add consent_url.')
         return self
+
+
+class TracingSettings(Section):
+    """Traces for OpenTelemetry. `endpoint`: a collector's address for OTLP over HTTP, with its path (none: no traces); `headers`: for it, as secrets;
+    `words`: what caller and agent said goes into them too."""
+
+    endpoint: HttpUrl | None = None
+    headers: dict[str, Secret] = Field({})
+    words: bool = False
+
+    @field_validator("endpoint")
+    @classmethod
+    def _installed(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and find_spec("opentelemetry.sdk") is None:
+            raise ValueError("OpenTelemetry is not installed. Install allo[tracing], or drop it.")
+        return endpoint
 
 
 class TwilioSettings(Section):
@@ -158,6 +177,17 @@ class JambonzSettings(Section):
         return self
 
 
+class PhoneSettings(Section):
+    """The phone in the browser, at `/phone`: for loopback, or with `server.api_token` for who signs in with it. `ice_servers`: STUN and TURN
+    servers by which browsers elsewhere find the way for WebRTC (none: they must reach this machine's own addresses), with `ice_username`
+    and `ice_credential`."""
+
+    enabled: bool = True
+    ice_servers: list[Annotated[str, shaped(r"(stun|turn)s?:[^\s]+", "stun:host:port or turn:host:port")]] = Field([])
+    ice_username: str = ""
+    ice_credential: Secret | None = None
+
+
 class SttSettings(Section):
     """`kind`: what runs `model` (none: what its card says). `beam`: 1 is greedy. `fallback`: the model that takes over when
     this one fails, of whatever kind."""
@@ -197,12 +227,15 @@ class EmotionSettings(Section):
 
 
 class SpeakerSettings(Section):
-    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
-    from which a voice is his, below which it is another's; none: those that were measured for the model."""
+    """`model`: what tells voices apart, for agents with `follow_caller` or `known_callers`; "none": nothing does. `same`, `other`: cosine with the
+    caller's voice from which a voice is his, below which it is another's; `known`: with that of an enrolled person from which he is known; none:
+    those that were measured for the model. `book`: the file of those who are enrolled, none for `voices.json` among Allô's data."""
 
     model: str = "resemblyzer"
     same: float | None = Field(None, ge=-1, le=1)
     other: float | None = Field(None, ge=-1, le=1)
+    known: float | None = Field(None, ge=-1, le=1)
+    book: FilePath | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "SpeakerSettings":
@@ -300,8 +333,10 @@ class TurnSettings(Section):
 class Config(Section):
     server: ServerSettings = ServerSettings()
     recording: RecordingSettings = RecordingSettings()
+    tracing: TracingSettings = TracingSettings()
     twilio: TwilioSettings = TwilioSettings()
     jambonz: JambonzSettings = JambonzSettings()
+    phone: PhoneSettings = PhoneSettings()
     models: ModelSettings = ModelSettings()
     turns: TurnSettings = TurnSettings()
     agents: list[AgentConfig] = Field(default_factory=lambda: [example_agent()], min_length=1)
@@ -327,7 +362,7 @@ class Config(Section):
         models = self.models
         talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
         wanted: list[tuple[str, Port, str, str]] = []
-        if talking or any(agent.analyze for agent in self.agents):
+        if talking or any(agent.voice_activity for agent in self.agents):
             wanted.append(("models.vad.model", "vad", "", models.vad.model))
         if talking:
             wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
@@ -339,7 +374,7 @@ class Config(Section):
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
             if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
                 wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
-            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+            if models.speaker.model != "none" and any(agent.tells_voices for _, agent in talking):
                 wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
             if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
                 wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))

@@ -20,7 +20,8 @@ from server.inference.listen import VoiceWorker
 from server.inference.newest import NewestWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
-from server.settings import emotion_limits, measured, phrases_of
+from server.settings import emotion_limits, known_from, measured, phrases_of
+from server.voice_book import KnownCallers, open_book
 
 Progress = Callable[[str], None]
 Observe = Callable[[str, float], None]
@@ -58,7 +59,7 @@ class Engines:
         store = config.store()
         models = config.models
         talking = [agent for agent in config.agents if agent.kind == "llm"]
-        if talking or any(agent.analyze for agent in config.agents):
+        if talking or any(agent.voice_activity for agent in config.agents):
             progress(models.vad.model)
             vad = await asyncio.to_thread(load_vad, store, config)
             denoiser = await asyncio.to_thread(load_denoiser, store, config)
@@ -85,7 +86,7 @@ class Engines:
             _require_emotions(talking, models, self.emotion and self.emotion.model)
         if any(agent.sentiment for agent in talking):
             self.sentiment = await newest("sentiment", models.sentiment.model, _FEELING_TIMEOUT_S)
-        if any(agent.follow_caller for agent in talking):
+        if any(agent.tells_voices for agent in talking):
             self.voices = await newest("speaker", models.speaker.model, _FEELING_TIMEOUT_S)
         loaded: dict[tuple[str, str], TextToSpeech] = {}
 
@@ -124,6 +125,13 @@ class Engines:
         """A call's settings with the thresholds of the models that are loaded."""
         emotion, speaker = (worker and worker.model for worker in (self.emotion, self.voices))
         return measured(settings, self._models, emotion, speaker)
+
+    def known_callers(self, number: str) -> KnownCallers | None:
+        """The people who are enrolled, for a call from `number`."""
+        if self.voices is None:
+            return None
+        speaker = self._models.speaker
+        return KnownCallers(open_book(speaker.book), speaker.model, known_from(speaker, self.voices.model), number)
 
     def speaker(self, agent: AgentConfig) -> SpeakWorker | None:
         return self._speakers.get(agent.name)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
@@ -22,13 +23,19 @@ from server.auth import Tokens
 from server.config import Config
 from server.console.archive import Archive
 from server.engines import Engines, chunked
+from server.feelings import Feelings
 from server.models import CallModels
 from server.observe.live import Live
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
+from server.observe.redaction import redact_apart
+from server.observe.stalls import StallWatch
 from server.placed import Placed, PlacedCalls
 from server.session import Control, Session, Socket, Wire
 from server.settings import call_settings, outbound_settings
+
+if TYPE_CHECKING:
+    from server.observe.tracing import Tracing
 
 log = structlog.get_logger()
 
@@ -43,6 +50,7 @@ class House:
     def __init__(self, config: Config, metrics: Metrics, source: Path | None = None) -> None:
         """`source`: the file that the configuration was read from, for who must read it again."""
         self.config, self.metrics, self.source = config, metrics, source
+        metrics.calls_limit.set(config.server.max_calls)
         self.tokens = Tokens(time.monotonic)
         self.placed = PlacedCalls(time.monotonic)
         self.ready = False
@@ -52,6 +60,7 @@ class House:
         """The recorded calls, where there are any."""
         self.forgetful: list[Callable[[str], None]] = []
         """Who keeps something of recorded calls, and is told the name of the folder of each that is removed."""
+        self.feelings: Feelings  # once open
         self._quiet = asyncio.Event()  # no call is under way
         self._quiet.set()
         self._stack = AsyncExitStack()
@@ -59,6 +68,7 @@ class House:
         self._agents: Agents | None = None
         self._recorder: Recorder | None = None
         self._analyst: Analyst | None = None
+        self._tracing: Tracing | None = None
         self._errands: set[asyncio.Task[None]] = set()
 
     async def open(self, progress: Progress = lambda what: None) -> None:
@@ -70,14 +80,21 @@ class House:
                 max_bytes=int(config.recording.max_gigabytes * (1 << 30)),
             )
             self._recorder = Recorder(
-                config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc()
+                config.recording.dir,
+                limits,
+                lambda what: self.metrics.recorder.labels(what).inc(),
+                redact_apart if config.recording.redact else None,
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         if config.recording.dir is not None and config.recording.dir.is_dir():
             self.archive = Archive(config.recording.dir, self._recorded_now, self._call_removed)
             self._stack.push_async_callback(self.archive.close)
+        if config.tracing.endpoint is not None:
+            self._tracing = self._trace()
+            self._stack.push_async_callback(asyncio.to_thread, self._tracing.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
+        self.feelings = Feelings(self._engines)
         self._agents = await Agents.open(config, progress)
         self._stack.push_async_callback(self._agents.close)
         if self._recorder is not None and any(agent.analyse for agent in config.agents):
@@ -94,15 +111,18 @@ class House:
             await self._engines.warm(agent, said)
         watch = asyncio.create_task(self.metrics.watch_loop(), name="loop-watch")
         self._stack.callback(watch.cancel)
+        self._stack.push_async_callback(asyncio.to_thread, StallWatch(self.metrics.stall).close)
         # What is loaded now stays: without this each full collection walks half a million objects of libraries, and all calls
         # wait for it (0.2 s measured).
         gc.collect()
         gc.freeze()
         self.ready = True
+        self.metrics.ready.set(1)
 
     async def close(self) -> None:
         """Let calls go on for the configured time, then end them and everything else."""
         self.ready = False
+        self.metrics.ready.set(0)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.server.drain_seconds):
                 await self._quiet.wait()
@@ -151,8 +171,12 @@ class House:
         if recording is not None:
             observers.append(recording.write)
             live.dump = recording.path.name
+        if self._tracing is not None:
+            observers.append(self._tracing.call(started.call_id, carrier, chosen.name))
         session = Session(call, wire, socket, control, observers)
-        models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
+        models = CallModels(
+            self._engines, chosen, started.outbound, settings.languages, session.deliver, started.caller
+        )
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
         self.sessions[session] = live
         self._quiet.clear()
@@ -173,11 +197,19 @@ class House:
             if recording is not None:
                 recorded = recording.close()
                 if self.archive is not None:
-                    self.archive.take(recorded)
+                    self.archive.take(recording.path.name, recorded)
                 if chosen.analyse and self._analyst is not None:
                     self._analyst.take(recorded, chosen)
             log.info("call_ended", call_id=started.call_id, reason=reason)
         return reason
+
+    def _trace(self) -> "Tracing":
+        from server.observe.tracing import Tracing, to_collector  # OpenTelemetry is an extra
+
+        settings, llm = self.config.tracing, self.config.models.llm
+        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        exporter = to_collector(settings.endpoint, headers)
+        return Tracing(exporter, version("allo"), model=llm.model, words=settings.words)
 
     def _record(self, carrier: str, agent: str, settings: CallSettings, started: ev.CallStarted) -> Recording | None:
         """Start recording, if calls are recorded. Where consent is asked for, what was written is deleted on a refusal."""

@@ -110,3 +110,14 @@ class CallsProgress(_Shown):
         """`call` is taken up; those before it are done."""
         self._bars.update(self._task, description=call, completed=self._begun)
         self._begun += 1
+
+    def done(self, call: str, outcome: str) -> None:
+        """`call` is over, in whatever order; a line of its own where there is no bar."""
+        self._begun += 1
+        self._bars.update(self._task, description=call, completed=self._begun)
+        self._say(f"{call}: {outcome}")
+
+    def say(self, what: str) -> None:
+        """`what` is being loaded."""
+        self._bars.update(self._task, description=f"loading {what}")
+        self._say(f"loading {what}")

@@ -84,7 +84,7 @@ def models_of(config: Config, meta: Meta, with_agent: bool, progress: Progress) 
     with ExitStack() as stack:
         yield ReplayModels(
             settings=measured(call_settings(config, agent), config.models, judges.emotion, judges.speaker),
-            voice_activity=voice_activity if denoiser is None else _Denoised(voice_activity, denoiser),
+            voice_activity=voice_activity if denoiser is None else Denoised(voice_activity, denoiser),
             speech_to_text=speech_to_text,
             speak=speak,
             agent=stack.enter_context(_open_agent(config, agent, meta, progress)) if with_agent else None,
@@ -116,7 +116,7 @@ def _phrase(cache: PhraseCache, voice: TextToSpeech, text: str, language: str) -
     return kept
 
 
-class _Denoised:
+class Denoised:
     """A voice detector that hears what a denoiser leaves, as in a server; its state is both models' states."""
 
     def __init__(self, voice_activity: VoiceActivity, denoiser: Denoiser) -> None:
@@ -205,7 +205,7 @@ class LiveAgent:
         self._agent.forget(action.reply)
 
     def notice(self, action: do.Notice) -> None:
-        self._agent.notice(action.fact, action.value, action.p)
+        self._agent.notice(action.fact, action.value, action.p, action.threshold)
 
     def remember(self, action: do.Remember) -> None:
         async def remembered() -> None:

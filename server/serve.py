@@ -12,6 +12,7 @@ from server.config import Config, load
 from server.house import House
 from server.observe import log as logs
 from server.observe.metrics import Metrics
+from server.observe.roll import call_the_roll
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ async def _serve(config: Config, source: Path | None) -> None:
         loop.add_signal_handler(name, stop.set)
     server = config.server
     house = House(config, Metrics(), source)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: call_the_roll(house.sessions))
     runners: list[web.AppRunner] = []
     await _listen(runners, create_app(house), server.host, server.port, "Choose another port with --port.")
     if server.console_port is not None:

@@ -64,6 +64,7 @@ class Ears(Protocol):
     def transcribe(self, action: do.Transcribe, audio: object) -> None: ...
     def judge(self, action: do.JudgeTurn, audio: object) -> None: ...
     def perceive(self, action: do.Perceive, audio: object) -> None: ...
+    def identify(self, action: do.Identify) -> None: ...
     def appraise(self, action: do.Appraise) -> None: ...
     def synthesize(self, action: do.Synthesize) -> None: ...
     def cancel_reply(self, reply: int) -> None: ...
@@ -90,6 +91,7 @@ class Session:
         """Ours, for addresses: a carrier's id of a call may be anything, and come twice."""
         self.started: ev.CallStarted | None = None
         self._loop = asyncio.get_running_loop()
+        self._call_id = ""
         self._born = now_us()
         self._at = 0
         self._inbox: deque[tuple[ev.Event, int]] = deque()
@@ -106,6 +108,7 @@ class Session:
             do.Transcribe: self._transcribe,
             do.JudgeTurn: self._judge_turn,
             do.Perceive: self._perceive,
+            do.Identify: self._identify,
             do.Appraise: self._appraise,
             do.Notice: self._notice,
             do.StartReply: self._start_reply,
@@ -129,7 +132,7 @@ class Session:
 
     async def run(self, started: ev.CallStarted, models: Ears, agent: Agent | None) -> str:
         """Drive the call until either side ends it; returns the reason, as in `CallEnded`. Frees everything it used."""
-        self.started, self._models, self._agent = started, models, agent
+        self.started, self._models, self._agent, self._call_id = started, models, agent, started.call_id
         limit = self.call.settings.max_call_us / 1e6 + _HARD_STOP_S
         self._hard_stop = self._loop.call_later(limit, self._leave, "limit")
         reason = "lost"
@@ -173,6 +176,22 @@ class Session:
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(2):
                 await self._socket.close()
+
+    def state(self) -> dict[str, object]:
+        """What the call is doing: for those who look into a running server. No words, no numbers of the caller."""
+        now = now_us() - self._born
+        return {
+            "call_id": self._call_id,
+            "seconds": round(now / 1e6, 1),
+            "floor": self.call.floor,
+            "idle_ms": (now - self._at) // 1000,
+            "replies": sorted(self._replies),
+            "deadlines_ms": {
+                name: round((timer.when() - self._loop.time()) * 1e3) for name, timer in self._timers.items()
+            },
+            "errands": len(self._errands),
+            "leaving": self._leaving,
+        }
 
     # ---- events in, actions out
 
@@ -230,12 +249,15 @@ class Session:
         with suppress(IndexError):
             self._models.perceive(action, self.call.span(action.first, action.last))
 
+    def _identify(self, action: do.Identify) -> None:
+        self._models.identify(action)
+
     def _appraise(self, action: do.Appraise) -> None:
         self._models.appraise(action)
 
     def _notice(self, action: do.Notice) -> None:
         if self._agent is not None:
-            self._agent.notice(action.fact, action.value, action.p)
+            self._agent.notice(action.fact, action.value, action.p, action.threshold)
 
     def _synthesize(self, action: do.Synthesize) -> None:
         self._models.synthesize(action)

@@ -5,7 +5,7 @@ import msgspec
 from pipelines.call import CallSettings
 from pipelines.turns.policy import Phrases
 from pipelines.units import MS, SECOND
-from server.config import AgentConfig, Config, ModelSettings
+from server.config import AgentConfig, Config, ModelSettings, SpeakerSettings
 from server.placed import Placed
 
 
@@ -46,6 +46,12 @@ def measured(settings: CallSettings, models: ModelSettings, emotion: object, spe
     )
 
 
+def known_from(models: SpeakerSettings, encoder: object) -> float:
+    """Cosine from which a caller is taken for a person who is enrolled: as configured, or as measured for the model on good lines. A model without
+    measures knows nobody."""
+    return getattr(encoder, "thresholds", {}).get("clean", 1.01) if models.known is None else models.known
+
+
 def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
     """Everything that decides how the agent's calls behave."""
     turns = config.turns
@@ -57,9 +63,10 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         transfer_number=agent.transfer_number or "",
         keypad=agent.keypad,
         echo=agent.kind == "echo",
-        analyze=agent.analyze or agent.kind != "echo",
+        analyze=agent.voice_activity or agent.kind != "echo",
         speculate=turns.speculate,
         follow=agent.follow_caller,
+        identify=agent.known_callers,
         feel=bool(agent.emotion),
         appraise=agent.sentiment,
         judge_turns=models.turn.model != "none",

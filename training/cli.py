@@ -3,7 +3,7 @@
 import typer
 
 from training.common.cli import data
-from training.ctc.cli import align, compare, ctc, tune
+from training.ctc.cli import align, compare, ctc, growth, tune, unseen
 from training.denoise.cli import denoise, denoise_table
 from training.emotion.cli import emotion, emotion_table
 from training.extract.cli import extract, extract_table
@@ -33,6 +33,8 @@ for command in (
     ctc,
     align,
     compare,
+    growth,
+    unseen,
     tune,
     denoise,
     denoise_table,

@@ -123,7 +123,7 @@ class Agent(Protocol):
         `speculative`: he may not have finished. Tools that do more than read wait for `commit`."""
         ...
 
-    def notice(self, fact: str, value: str, p: float) -> None:
+    def notice(self, fact: str, value: str, p: float, threshold: float = 0.0) -> None:
         """Something is known of the caller that the next answer may heed, as in `actions.Notice`."""
         ...
 

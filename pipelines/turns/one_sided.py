@@ -6,11 +6,18 @@ from pipelines.turns.feeling import Feeling
 from pipelines.turns.hearing import Hearing
 from pipelines.turns.keypad import Keypad
 from pipelines.turns.speaking import Speaking
+from pipelines.turns.voices import Voices
 from pipelines.turns.wishes import grant
 
 
 def take(
-    at: int, event: ev.Event, hearing: Hearing, speaking: Speaking, keypad: Keypad, feeling: Feeling
+    at: int,
+    event: ev.Event,
+    hearing: Hearing,
+    speaking: Speaking,
+    keypad: Keypad,
+    feeling: Feeling,
+    voices: Voices,
 ) -> list[Action]:
     """Hand the event to its side."""
     match event:
@@ -18,6 +25,8 @@ def take(
             return hearing.judged(event)
         case ev.EmotionHeard():
             return feeling.heard(event)
+        case ev.CallerKnown():
+            return voices.known(event)
         case ev.SentimentRead():
             return []  # for those who watch
         case ev.ReplyDelta():

@@ -89,6 +89,8 @@ class CallSettings(msgspec.Struct, frozen=True):
     # who speaks
     follow: bool = False
     """Ask a model for the voice of each stretch of speech, and leave out what is not said by the caller: by who spoke first."""
+    identify: bool = False
+    """Have the caller's voice compared with those of people who are enrolled."""
     voice_same: float = 0.5
     voice_other: float = 0.3
     """Cosine with the caller's voice from which a voice is his, and teaches what he sounds like; below which it is another's."""
@@ -100,6 +102,11 @@ class CallSettings(msgspec.Struct, frozen=True):
     """Ask a model for the sentiment of each of his turns."""
     emotion_sure: dict[str, float] = {}
     """Probability from which the agent is told of an emotion; of those that are not named it is told nothing."""
+
+    @property
+    def perceives(self) -> bool:
+        """Whether a model is asked about the sound of each stretch of speech."""
+        return self.feel or self.follow or self.identify
 
     # speaking
     lead_us: int = 160 * MS

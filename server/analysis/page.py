@@ -9,7 +9,7 @@ import msgspec
 
 from pipelines.analysis.analysis import Analysis, Overlap, Silence, SpokenTurn, ToolCall
 from pipelines.replay.dump import Dump
-from server.analysis.picture import clock, draw
+from server.analysis.picture import clock, draw, speaker_colours
 
 _LONG_SILENCE_S = 2.0  # is a line of the transcript
 
@@ -47,6 +47,7 @@ def render(analysis: Analysis, dump: Dump) -> str:
             call=analysis,
             picture=draw(analysis, dump),
             lines=lines(analysis),
+            colours=speaker_colours(analysis),
             outcome=OUTCOMES.get(analysis.outcome, analysis.outcome),
             overlapped=sum(overlap.seconds for overlap in analysis.overlaps),
             silent=sum(silence.seconds for silence in analysis.silences),

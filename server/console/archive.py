@@ -53,6 +53,8 @@ class Archive:
         self.scanned = asyncio.Event()
         """Set once the index has met the folder."""
         self._errands: set[asyncio.Task[None]] = set()
+        self.closing: set[str] = set()
+        """Folders of calls that are over, but still being written, or freed of card numbers."""
         self._scanning = asyncio.create_task(self._scan_on(), name="archive")
 
     async def close(self) -> None:
@@ -65,14 +67,18 @@ class Archive:
 
     # ---- what comes in
 
-    def take(self, recorded: Future[Path | None]) -> None:
-        """A call is over; `recorded` will hold its folder, or None. Returns at once."""
-        task = asyncio.create_task(self._take(recorded))
+    def take(self, name: str, recorded: Future[Path | None]) -> None:
+        """A call is over; `recorded` will hold its folder, which is called `name`, or None. Returns at once."""
+        self.closing.add(name)
+        task = asyncio.create_task(self._take(name, recorded))
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
-    async def _take(self, recorded: Future[Path | None]) -> None:
-        folder = await asyncio.wrap_future(recorded)
+    async def _take(self, name: str, recorded: Future[Path | None]) -> None:
+        try:
+            folder = await asyncio.wrap_future(recorded)
+        finally:
+            self.closing.discard(name)
         if folder is not None:
             with suppress(ArchiveError):  # said already; the next scan tries again
                 await self.ask(lambda index: index.put(_read([folder])))
@@ -88,7 +94,7 @@ class Archive:
                     await self._wanted.wait()
 
     async def _scan(self) -> None:
-        writing = set(self._writing())
+        writing = {*self._writing(), *self.closing}
         gone, new = await self.ask(lambda index: _differences(index, self.root, writing))
         if gone:
             await self.ask(lambda index: index.drop(gone))

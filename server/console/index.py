@@ -107,12 +107,15 @@ class Index:
         marks = ", ".join("?" * len(_COLUMNS))
         sets = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])
         sql = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({marks}) ON CONFLICT (name) DO UPDATE SET {sets} RETURNING id"
+        again = 0
         with _transaction(self._db):
             for entry in entries:
                 values = [_storable(getattr(entry, name)) for name in _COLUMNS]
                 [row] = self._db.execute(sql, values).fetchall()
-                self._db.execute("DELETE FROM words WHERE rowid = ?", row)
+                again += self._db.execute("DELETE FROM words WHERE rowid = ?", row).rowcount
                 self._db.execute("INSERT INTO words (rowid, said) VALUES (?, ?)", (*row, _storable(entry.words)))
+            if again:  # what was taken out of a recording is not to be found here either
+                self._db.execute("INSERT INTO words (words) VALUES ('rebuild')")
 
     def drop(self, names: Collection[str]) -> None:
         """Forget calls, for good."""

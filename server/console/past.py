@@ -100,7 +100,8 @@ class PastRoutes:
         return folder_of(archive.root, name)
 
     def _under_way(self) -> set[str]:
-        return {live.dump for live in self._house.sessions.values()}
+        closing = self._house.archive.closing if self._house.archive is not None else set()
+        return {*closing, *(live.dump for live in self._house.sessions.values())}
 
     def _missing(self, request: web.Request) -> web.Response:
         if request.match_info["name"] in self._under_way():

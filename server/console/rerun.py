@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 
 from pipelines.errors import AlloError
-from pipelines.replay.dump import META, TRANSCRIPT, Dump, Pages, encode_meta, encode_transcript, read_dump
+from pipelines.replay.dump import Dump, read_dump
 from pipelines.replay.policy import changed
 from pipelines.replay.recorded import RecordedAnswers
 from pipelines.replay.virtual import run
 from pipelines.units import SECOND
 from server.config import Config, load
+from server.observe.redaction import write_dump
 
 BEFORE, AFTER = "before", "after"
 """Folders of the two runs, below `into`."""
@@ -69,8 +70,8 @@ def rerun(request: Request) -> dict[str, int]:
         other = changed(own, request.settings)
         before = RecordedAnswers(recorded), own
         after = RecordedAnswers(recorded), other
-        write(into / BEFORE, run(recorded, *before, progress=_progress(recorded.duration_us)))
-        write(into / AFTER, run(recorded, *after, progress=_progress(recorded.duration_us)))
+        write_dump(into / BEFORE, run(recorded, *before, progress=_progress(recorded.duration_us)))
+        write_dump(into / AFTER, run(recorded, *after, progress=_progress(recorded.duration_us)))
         return after[0].guessed
     from server.cli_replay import as_configured, run_with
     from server.replay_models import models_of
@@ -82,8 +83,8 @@ def rerun(request: Request) -> dict[str, int]:
         models = msgspec.structs.replace(models, settings=changed(models.settings, request.settings))
         caller = as_configured(recorded, models)
         now = run_with(caller, models, True, _progress(recorded.duration_us))
-    write(into / BEFORE, recorded)
-    write(into / AFTER, now)
+    write_dump(into / BEFORE, recorded)
+    write_dump(into / AFTER, now)
     return {}
 
 
@@ -99,17 +100,6 @@ def _changed(config: Config, request: Request, recorded: Dump) -> Config:
         ]
         config = config.model_copy(update={"agents": agents})
     return config
-
-
-def write(folder: Path, dump: Dump) -> None:
-    """As a dump that can be read again."""
-    folder.mkdir(mode=0o700)
-    pages = Pages()
-    for step in dump.steps:
-        pages.add(step.at, step.event, step.actions)
-    files = {META: encode_meta(dump.meta), **dict(pages.files()), TRANSCRIPT: encode_transcript(dump.turns())}
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ _FACTS = {
     "filler",
     "gone_on",
     "hold",
+    "known_caller",
     "apology",
     "media_starved",
     "opener",
@@ -44,6 +45,8 @@ class Metrics:
         self.registry = r = CollectorRegistry()
         ProcessCollector(registry=r)
         self.calls_active = Gauge("allo_calls_active", "Calls under way", registry=r)
+        self.calls_limit = Gauge("allo_calls_limit", "Calls beyond which others are refused", registry=r)
+        self.ready = Gauge("allo_ready", "1 while calls are taken", registry=r)
         self.calls = Counter("allo_calls", "Calls that ended, by reason", ["carrier", "reason"], registry=r)
         self.refused = Counter("allo_refused", "Requests and calls refused, by cause", ["cause"], registry=r)
         self.gap = Histogram(
@@ -78,6 +81,8 @@ class Metrics:
         self.loop_lag = Histogram(
             "allo_event_loop_lag_seconds", "How late a timer fires", buckets=_RUN_BUCKETS, registry=r
         )
+        self.stalls = Counter("allo_event_loop_stalls", "Stalls over 50 ms", registry=r)
+        self.stalled = Counter("allo_event_loop_stalled_seconds", "Time the event loop stood still", registry=r)
         self.recorder = Counter("allo_recorder_events", "Dumps dropped, bytes removed ...", ["event"], registry=r)
         self.analyses = Counter("allo_analyses", "Analyses of calls, after them", ["outcome"], registry=r)
         self.tasks = Gauge("allo_tasks", "asyncio tasks", registry=r)
@@ -123,6 +128,11 @@ class Metrics:
             self.queue_depth.labels(worker).set(value)
         else:
             self.worker_events.labels(name).inc(value or 1)
+
+    def stall(self, seconds: float) -> None:
+        """What `StallWatch` reports."""
+        self.stalls.inc()
+        self.stalled.inc(seconds)
 
     async def watch_loop(self) -> None:
         """Measure the event loop's lag until cancelled."""

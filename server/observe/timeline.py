@@ -156,8 +156,8 @@ def _row(
     _wave(axes, agent, rate, start, end, _AGENT_WAVE, AGENT)
     for overlap in _overlaps(turns):
         axes.axvspan(overlap.start, overlap.end, ymin=0.18, ymax=0.85, color=OVERLAP, alpha=0.28, linewidth=0)
-    for party in ("caller", "agent"):
-        own = [turn for turn in turns if turn.party == party and turn.end > turn.start]
+    for agents in (False, True):
+        own = [turn for turn in turns if (turn.party == "agent") is agents and turn.end > turn.start]
         for turn, following in zip_longest(own, own[1:]):
             _turn(axes, turn, start, end, following.start if following else math.inf, letters)
     _captions(axes, dump, start, end)
@@ -200,8 +200,10 @@ def _turn(axes: "Axes", turn: Turn, start: float, end: float, following: float, 
     left, right = max(turn.start, start), min(turn.end, end)
     if left >= right:
         return
-    caller = turn.party == "caller"
+    caller = turn.party != "agent"
     middle, colour, va = (_CALLER_TEXT, CALLER, "bottom") if caller else (_AGENT_TEXT, AGENT, "top")
+    if turn.party == "other":
+        colour = _FAINT
     axes.plot([left, right], [middle, middle], color=colour, linewidth=3, solid_capstyle="butt")
     middle += 0.1 if caller else -0.1
     if turn.gap is not None and turn.start >= start:

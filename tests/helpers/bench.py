@@ -69,6 +69,8 @@ class Bench:
         self.voice: Callable[[float], bytes] | None = None
         """... and who speaks at that second of the call, as an embedding."""
         self.voice_delay = 60 * MS
+        self.known: Callable[[bytes], ev.CallerKnown | None] = lambda voice: None
+        """... and which of those who are enrolled has such a voice."""
         self.fail: dict[str, int] = {}  # port -> how many of its next requests fail
         self._post(0, ev.CallStarted("CA1", "twilio", TELEPHONE, TELEPHONE))
         self._media_from = 0
@@ -132,6 +134,9 @@ class Bench:
                     self._post(at + self.emotion_delay, ev.EmotionHeard(request, *self.emotion))
                 if self.voice is not None:
                     self._post(at + self.voice_delay, ev.VoiceHeard(request, self.voice(at / 1e6)))
+            case do.Identify(voice=voice):
+                if (found := self.known(voice)) is not None:
+                    self._post(at + 20 * MS, found)
             case do.StartReply(reply=reply, text=text):
                 if self._fails("agent"):
                     self._post(at + self.token_delay, ev.ModelFailed("agent", reply, "scripted"))

@@ -7,7 +7,7 @@ import msgspec
 
 from pipelines.replay.dump import Dump, folder_name
 from server.console.entries import Entry
-from server.console.rerun import write
+from server.observe.redaction import write_dump
 from tests.helpers.replay import two_parties
 
 OUTCOMES = ("caller", "agent", "transfer", "silence", "lost")
@@ -24,7 +24,7 @@ def save(root: Path, dump: Dump | None = None, **about: object) -> Path:
     dump = dump or two_parties()
     dump = msgspec.structs.replace(dump, meta=msgspec.structs.replace(dump.meta, **about))
     folder = root / folder_name(dump.meta)
-    write(folder, dump)
+    write_dump(folder, dump)
     return folder
 
 

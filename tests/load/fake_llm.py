@@ -16,12 +16,14 @@ _SLOW_S = 30.0
 
 
 class FakeLlm:
-    """`asked`: replies asked for so far; `looking`: look-ups begun; `begun` tells of each of both."""
+    """`asked`: replies asked for so far; `looking`: look-ups begun; `begun` tells of each of both. `slow_s`: how long its first
+    word takes; `broken`: it answers with an error."""
 
     def __init__(self, talk: str = _TALK * 4) -> None:
         """`talk`: what it answers, 50 words a second."""
         self._talk = talk
         self.asked = self.looking = 0
+        self.slow_s, self.broken = 0.0, False
         self.begun = asyncio.Condition()
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
@@ -29,6 +31,11 @@ class FakeLlm:
         async with self.begun:
             self.asked += 1
             self.begun.notify_all()
+        if self.broken:
+            return web.json_response(
+                {"error": {"message": "out of order"}}, status=400
+            )  # 400: clients do not try again
+        await asyncio.sleep(self.slow_s)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         tools = [tool["function"]["name"] for tool in asked.get("tools") or []]

@@ -60,14 +60,13 @@ class Memory:
             turn.text = ""
         self._forget_oldest()
 
-    def note(self, text: str, about: str = "") -> None:
-        """Something that no words of the caller say, for the model to read behind his next ones. Of what is about the same the
-        newest counts."""
-        self._notes[about] = text
+    def note(self, fact: str, text: str) -> None:
+        """Something that no words of the caller say, for the model to read behind his next ones. Of each `fact` the newest counts."""
+        self._notes[fact] = text
 
     def _take_back(self, turn: _Turn) -> None:
         """What was noted with a turn that was none is for the next."""
-        self._notes = {**turn.notes, **self._notes}
+        self._notes = turn.notes | self._notes
 
     def say(self, reply: int, text: str) -> None:
         """The agent wrote `text`, in addition to what it has written in `reply`."""

@@ -52,8 +52,8 @@ async def test_more_calls_than_are_read_at_once(tmp_path):
 async def test_a_recording_that_closes_comes_in_and_one_that_is_discarded_does_not(tmp_path):
     async with opened(tmp_path) as archive:
         recorded, discarded = Future(), Future()
-        archive.take(recorded)
-        archive.take(discarded)
+        archive.take("recorded", recorded)
+        archive.take("discarded", discarded)
         discarded.set_result(None)
         folder = save(tmp_path)
         recorded.set_result(folder)

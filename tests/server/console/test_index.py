@@ -104,6 +104,14 @@ def test_a_call_that_changed_is_put_again(index):
     assert index.search(Search(words='"reference 1"')).total == 0
 
 
+def test_words_that_were_taken_out_of_a_recording_leave_no_byte(index, tmp_path):
+    index.put([msgspec.structs.replace(MANY[0], words="my card is 4111111111111111 marmalade")])
+    index.put([msgspec.structs.replace(MANY[0], words="my card is")])
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"marmalade" not in left
+    assert b"4111" not in left
+
+
 def test_numbers_are_found_however_they_are_written(index):
     index.put(MANY[:200])
     assert len(index.of_number("+33 6 12 34 00 07")) == 2
