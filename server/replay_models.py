@@ -38,7 +38,13 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
     first; `progress` is told what is loaded next. Raises AlloError.
     """
     log.configure("warning", as_json=False)
-    config = load(path)
+    with models_of(load(path), meta, with_agent, progress) as models:
+        yield models
+
+
+@contextmanager
+def models_of(config: Config, meta: Meta, with_agent: bool, progress: Progress) -> Iterator[ReplayModels]:
+    """As `open_models`, of a configuration that is at hand."""
     agent = next((a for a in config.agents if a.name == meta.agent), config.agents[0])
     if agent.kind == "echo":
         raise ConfigError(
