@@ -54,8 +54,8 @@ def _add_commands() -> None:
     from server.cli_dump import dump
     from server.cli_models import models
     from server.cli_replay import make_replay
-    from server.cli_voices import voices
     from server.cli_simulate import simulate
+    from server.cli_voices import voices
     from server.doctor import doctor
     from server.replay_models import open_models
 
