@@ -77,8 +77,8 @@ class Appraise(Action):
 
 
 class Notice(Action):
-    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`) or "known_caller" (his
-    voice is like that of `value`, with the cosine `p`, which reached `threshold`)."""
+    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`), "known_caller" (his
+    voice is like that of `value`, with the cosine `p`, which reached `threshold`) or "note" (an operator says `value`)."""
 
     fact: str
     value: str

@@ -52,8 +52,8 @@ class MarkReturned(Event, gc=False):
 
 
 class CallEnded(Event):
-    """The call is over; nothing can be sent any more. `reason`: "caller", "agent" (it hung up), "transfer", "silence", "limit", "failed" (a
-    model), "lost" (the wire broke), "refused" (a hostile or broken wire), "shutdown"."""
+    """The call is over; nothing can be sent any more. `reason`: "caller", "agent" (it hung up), "operator" (one who watches hung up), "transfer",
+    "silence", "limit", "failed" (a model), "lost" (the wire broke), "refused" (a hostile or broken wire), "shutdown"."""
 
     reason: str
 
@@ -209,6 +209,15 @@ class DigitsExpected(Event):
     length: int = 0
 
 
+# ---- from those who watch
+
+
+class NoteGiven(Event):
+    """An operator whispers `text` to the agent, which heeds it when it answers next. The caller does not hear it."""
+
+    text: str
+
+
 # ---- time
 
 
@@ -243,5 +252,6 @@ AnyEvent = (
     | TransferRequested
     | DigitsRequested
     | DigitsExpected
+    | NoteGiven
     | DeadlineReached
 )

@@ -52,9 +52,10 @@ def measured(
 
 
 def known_from(models: SpeakerSettings, encoder: object) -> float:
-    """Cosine from which a caller is taken for a person who is enrolled: as configured, or as measured for the model on good lines. A model without
-    measures knows nobody."""
-    return getattr(encoder, "thresholds", {}).get("clean", 1.01) if models.known is None else models.known
+    """Cosine from which a caller is taken for a person who is enrolled: as configured, or as measured for the model: for that, or else for good
+    lines. A model without measures knows nobody."""
+    measures = getattr(encoder, "thresholds", {})
+    return measures.get("known", measures.get("clean", 1.01)) if models.known is None else models.known
 
 
 def call_settings(config: Config, agent: AgentConfig) -> CallSettings:

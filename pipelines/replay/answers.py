@@ -184,18 +184,24 @@ def _likeness(one: str, other: str) -> float:
 
 
 def recorded_speech(dump: Dump) -> dict[str, list[tuple[int, bytes]]]:
-    """Audio of every chunk that was synthesized to its end, by its text: (microseconds since the request, piece)."""
+    """Audio of every chunk that was synthesized to its end, by its text: (microseconds since the voice took the request up, piece). A voice does one
+    thing at a time: what a request waited for others is not counted, a run has it wait by itself."""
     asked: dict[tuple[int, int], tuple[int, str]] = {}
     pieces: dict[tuple[int, int], list[tuple[int, bytes]]] = {}
     whole: dict[str, list[tuple[int, bytes]]] = {}
+    free = 0
     for step in dump.steps:
         event = step.event
         if isinstance(event, ev.SpeechSynthesized) and (event.reply, event.chunk) in asked:
             key = (event.reply, event.chunk)
             at, text = asked[key]
+            if key not in pieces:
+                at = max(at, free)
+                asked[key] = at, text
             pieces.setdefault(key, []).append((step.at - at, event.audio))
             if event.last:
                 whole[text] = pieces[key]
+                free = step.at
         for action in step.actions:
             if isinstance(action, do.Synthesize):
                 asked[action.reply, action.chunk] = step.at, action.text

@@ -766,3 +766,11 @@ def test_a_second_murmur_after_a_pause_is_not_judged_by_the_time_of_the_first() 
 def test_an_opener_is_said_once_and_a_filler_follows() -> None:
     said = [s.text for s in _opening(token_delay=4_000_000).run(10).of(do.Synthesize)]
     assert said[1:4] == ["Okay.", "One moment.", "We are open from eight to six."]
+
+
+def test_a_note_of_an_operator_is_passed_to_the_agent_and_changes_nothing_else() -> None:
+    bench, other = Bench(speech=((3.0, 4.0),)), Bench(speech=((3.0, 4.0),))
+    bench.post(2.5, ev.NoteGiven("She is a regular."))
+    bench.run(10)
+    assert bench.of(do.Notice) == [do.Notice("note", "She is a regular.", 1.0)]
+    assert bench.turns == other.run(10).turns
