@@ -160,7 +160,7 @@ async def test_a_call_is_replayed_with_another_policy_and_both_runs_stand_side_b
         place = await operator.post(
             f"/calls/{folder.name}/replay", endpoint_ms="900", endpoint_sure_ms="900", hold="false"
         )
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(280):
             while "As it was, and replayed" not in (html := (await operator.get(place)).decode()):
                 assert "failed" not in html, html
                 await asyncio.sleep(0.2)
