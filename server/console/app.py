@@ -10,7 +10,7 @@ from server.agents import data_dir
 from server.console.audit import Audit, AuditError
 from server.console.gate import CONSOLE, SIGN_IN, Gate, Handler
 from server.console.live import LiveRoutes
-from server.console.pages import HEADERS
+from server.console.pages import HEADERS, prepare
 from server.console.past import PastRoutes
 from server.console.responses import html, plain
 from server.house import House
@@ -29,6 +29,7 @@ def create_console(house: House) -> web.Application:
 
 def add_console(app: web.Application, house: House) -> None:
     """Put the console's routes into an application."""
+    prepare()
     door = Door(house)
     gate = Gate(door, time.monotonic)
     audit = Audit(house.config.server.console_audit or data_dir() / "console-audit.jsonl")

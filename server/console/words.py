@@ -176,9 +176,9 @@ FRENCH = {
     "Stop": "Arrêter",
     "Back to the call": "Retour à l'appel",
     # forgetting
-    "calls removed: recordings, analyses and entries.": "appels supprimés : enregistrements, analyses et entrées.",
-    "recorded calls from or to": "appels enregistrés de ou vers",
-    "Remove them for good": "Les supprimer définitivement",
+    "Calls removed, with recordings, analyses and entries": "Appels supprimés, avec enregistrements, analyses et entrées",
+    "Recorded calls from or to": "Appels enregistrés de ou vers",
+    "Remove for good": "Supprimer définitivement",
     "Leave it": "Ne rien faire",
     "Number": "Numéro",
     "Look": "Chercher",

@@ -199,6 +199,7 @@ async def test_every_answer_says_what_a_browser_may_do():
                 assert "unsafe" not in policy
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert response.headers["X-Frame-Options"] == "DENY"
+                assert response.headers["Referrer-Policy"] == "same-origin"  # with none, a form's Origin is null
         async with served.http.get(served.base) as response:
             assert "Content-Security-Policy" in response.headers  # also to who is turned away
 
