@@ -4,10 +4,13 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server import auth
+from server.console.app import add_console
 from server.house import House
 from server.routes.calls import CallRoutes
 from server.routes.door import Door
+from server.routes.feelings import FeelingRoutes
 from server.routes.jambonz import JambonzRoutes
+from server.routes.phone import PhoneRoutes
 from server.routes.twilio import TwilioRoutes
 
 _BODY_LIMIT = 64 * 1024
@@ -44,4 +47,11 @@ def create_app(house: House) -> web.Application:
     app.add_routes(TwilioRoutes(house).routes())
     app.add_routes(JambonzRoutes(house).routes())
     app.add_routes(CallRoutes(house).routes())
+    if house.config.phone.enabled:
+        phone = PhoneRoutes(house)
+        app.add_routes(phone.routes())
+        app.on_shutdown.append(phone.close)
+    app.add_routes(FeelingRoutes(house).routes())
+    if house.config.server.console_port is None:
+        add_console(app, house)
     return app

@@ -12,6 +12,7 @@ from pipelines.errors import WireError
 from server.app import create_app
 from server.auth import Tokens
 from server.config import Config
+from server.observe.live import Live
 from server.observe.metrics import Metrics
 from server.placed import Placed, PlacedCalls
 
@@ -26,7 +27,8 @@ class FakeHouse:
         self.placed = PlacedCalls(lambda: self.now)
         self.outbound: dict[str, Placed] = {}
         self.ready, self.full = True, False
-        self.sessions: set[object] = set()
+        self.sessions: dict[object, Any] = {}
+        self.archive, self.source, self.forgetful = None, None, []
         self.calls: dict[str, list[ev.Event]] = {}
         self.controls: dict[str, Any] = {}
         self.ended: dict[str, str] = {}
@@ -40,6 +42,9 @@ class FakeHouse:
         control: Any,
         started: ev.CallStarted,
         placed: Placed | None = None,
+        *,
+        agent_name: str = "",
+        live: Live | None = None,
     ) -> str:
         call_id, reason = started.call_id, "lost"
         if placed is not None:

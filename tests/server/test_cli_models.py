@@ -28,7 +28,7 @@ def root(tmp_path, monkeypatch):
         )
         (tmp_path / "allo.toml").write_text(
             '[models]\ndir = "root"\nmanifests = ["toys.toml"]\n[models.vad]\nmodel = "toy"\n'
-            '[[agents]]\nname = "line"\nkind = "echo"\nanalyze = true\n'
+            '[[agents]]\nname = "line"\nkind = "echo"\nvoice_activity = true\n'
         )
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.chdir(tmp_path)
