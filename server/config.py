@@ -222,7 +222,7 @@ class OverlapSettings(Section):
     """`model`: what tells by the sound of the first syllables over the agent whether it is interrupted; "none": the words alone do. `sure`: the
     probability from which the agent holds its breath; none: that which was measured for the model."""
 
-    model: str = "overlap-gru"
+    model: str = "none"
     sure: float | None = Field(None, gt=0, le=1)
 
 

@@ -39,7 +39,6 @@ def test_defaults_serve_the_example_agent_on_loopback():
     assert config.model_names() == [
         "silero-vad",
         "whisper-base",
-        "overlap-gru",
         "sentiment-linear",
         "qwen2.5-coder-1.5b-instruct-q4_k_m",
         "piper-en_US-joe-medium",
