@@ -1,8 +1,9 @@
-"""`allo dump`: what can be made of recorded calls.
+"""`allo dump`: what can be made of recorded calls, and how they are removed.
 
 Exit status: 0 done, 2 a call cannot be read, or may not be used so.
 """
 
+import sqlite3
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +15,14 @@ from pipelines.errors import AlloError, DumpError
 from pipelines.replay.dump import read_dump
 from server.progress import CallsProgress
 
-dump = typer.Typer(no_args_is_help=True, help="Recorded calls: other forms of them.")
+dump = typer.Typer(no_args_is_help=True, help="Recorded calls: other forms of them, and forgetting them.")
 
 _console = Console(stderr=True, highlight=False)
 
 
 @dump.callback()
 def _dump() -> None:
-    """Recorded calls: other forms of them."""
+    """Recorded calls: other forms of them, and forgetting them."""
 
 
 class Form(StrEnum):
@@ -96,6 +97,37 @@ def export(
         raise typer.Exit(2) from None
     if failed:
         raise typer.Exit(2)
+
+
+@dump.command()
+def forget(
+    root: Annotated[Path, typer.Argument(help="The folder of recordings (recording.dir).", metavar="DIR")],
+    number: Annotated[str, typer.Option(help="Every call from or to this number, however it is written.")] = "",
+    call: Annotated[str, typer.Option(help="The call of this id, or the name of its folder.", metavar="ID")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove recorded calls for good: recordings, analyses, and what the console's index says of them."""
+    from server.console.archive import remove, scan
+    from server.console.index import Index
+
+    if bool(number) == bool(call):
+        raise typer.BadParameter("say which calls: --number or --call")
+    if not root.is_dir():
+        raise typer.BadParameter(f"{root} is no folder", param_hint="DIR")
+    try:
+        index = Index(root)
+        scan(index, root)
+        names = index.of_number(number) if number else index.of_call(call)
+        _say(f"{len(names)} recorded call{'' if len(names) == 1 else 's'} in {root}")
+        if names and (yes or typer.confirm("Remove for good?", err=True)):
+            _say(f"{remove(index, root, names)} removed")
+        index.close()
+    except AlloError as error:
+        _say(str(error))
+        raise typer.Exit(2) from None
+    except (OSError, sqlite3.Error) as error:
+        _say(f"{root}: {error}")
+        raise typer.Exit(2) from None
 
 
 @dump.command()

@@ -143,8 +143,8 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
                     open_models(config, recorded.meta, agent or sound, progress.loading) as opened,
                 ):
                     progress.running(recorded.duration_us)
-                    caller = _as_configured(recorded, opened) if sound or config else recorded
-                    shown = _run(caller, opened, fixed, progress.reached)
+                    caller = as_configured(recorded, opened) if sound or config else recorded
+                    shown = run_with(caller, opened, fixed, progress.reached)
                 _show_run(None if sound else recorded, shown, json)
             if listen is not None:
                 write_wav(shown, listen)
@@ -228,12 +228,14 @@ def _suite(
 # ---- with models
 
 
-def _as_configured(recorded: Dump, models: ReplayModels) -> Dump:
+def as_configured(recorded: Dump, models: ReplayModels) -> Dump:
+    """The call as the models' configuration would have taken it."""
     meta = msgspec.structs.replace(recorded.meta, agent=models.agent_name, settings=models.settings)
     return msgspec.structs.replace(recorded, meta=meta)
 
 
-def _run(caller: Dump, models: ReplayModels, fixed: bool, progress: Callable[[int], None]) -> Dump:
+def run_with(caller: Dump, models: ReplayModels, fixed: bool, progress: Callable[[int], None]) -> Dump:
+    """The caller of a recorded call, heard and answered by the models; `fixed`: with fixed answer times."""
     live = models.agent and (FixedPace(models.agent) if fixed else models.agent)
     answers = ModelAnswers(
         models.voice_activity,

@@ -38,7 +38,13 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
     first; `progress` is told what is loaded next. Raises AlloError.
     """
     log.configure("warning", as_json=False)
-    config = load(path)
+    with models_of(load(path), meta, with_agent, progress) as models:
+        yield models
+
+
+@contextmanager
+def models_of(config: Config, meta: Meta, with_agent: bool, progress: Progress) -> Iterator[ReplayModels]:
+    """As `open_models`, of a configuration that is at hand."""
     agent = next((a for a in config.agents if a.name == meta.agent), config.agents[0])
     if agent.kind == "echo":
         raise ConfigError(
@@ -77,7 +83,9 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
     judges = _judges(store, config, agent)
     with ExitStack() as stack:
         yield ReplayModels(
-            settings=measured(call_settings(config, agent), config.models, judges.emotion, judges.speaker),
+            settings=measured(
+                call_settings(config, agent), config.models, judges.emotion, judges.speaker, judges.overlap
+            ),
             voice_activity=voice_activity if denoiser is None else Denoised(voice_activity, denoiser),
             speech_to_text=speech_to_text,
             speak=speak,
@@ -92,10 +100,11 @@ def _judges(store: Store, config: Config, agent: AgentConfig) -> Judges:
     """The same as `Engines` loads for that agent."""
     names = {
         "turn": config.models.turn.model,
+        "overlap": config.models.overlap.model,
         "emotion": config.models.emotion.model if agent.emotion else "none",
         "sentiment": config.models.sentiment.model if agent.sentiment else "none",
     }
-    names["speaker"] = config.models.speaker.model if agent.follow_caller else "none"
+    names["speaker"] = config.models.speaker.model if agent.tells_voices else "none"
     return Judges(**{port: load_model(store, name) for port, name in names.items() if name != "none"})
 
 

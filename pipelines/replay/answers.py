@@ -16,6 +16,7 @@ from pipelines.errors import ModelError
 from pipelines.models.ports import (
     Audio,
     EmotionRecognizer,
+    OverlapDetector,
     SentimentAnalyzer,
     SpeakerEncoder,
     SpeechToText,
@@ -35,6 +36,7 @@ class Latency(msgspec.Struct, frozen=True):
 
     window: int = 5 * MS
     judgement: int = 80 * MS
+    overlap: int = 5 * MS
     transcript: int = 300 * MS
     token: int = 300 * MS
     sound: int = 100 * MS
@@ -44,6 +46,7 @@ class Judges(msgspec.Struct, frozen=True):
     """Models that a call can do without."""
 
     turn: TurnDetector | None = None
+    overlap: OverlapDetector | None = None
     emotion: EmotionRecognizer | None = None
     sentiment: SentimentAnalyzer | None = None
     speaker: SpeakerEncoder | None = None
@@ -258,6 +261,13 @@ class ModelAnswers:
         start = self._stopwatch.start()
         p_end = self._judges.turn.p_end(audio)
         return self._stopwatch.since(start, self._latency.judgement), p_end
+
+    def judge_overlap(self, action: do.JudgeOverlap, audio: Audio) -> tuple[int, float] | None:
+        if self._judges.overlap is None:
+            return None
+        start = self._stopwatch.start()
+        p = self._judges.overlap.p_interruption(audio)
+        return self._stopwatch.since(start, self._latency.overlap), p
 
     def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
         asked: list[Callable[[], ev.Event]] = []

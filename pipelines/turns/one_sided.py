@@ -1,7 +1,7 @@
 """Events that concern the caller's side or the agent's alone: whatever they say, the floor stays where it is."""
 
 from pipelines import events as ev
-from pipelines.actions import Action, Observed
+from pipelines.actions import Action, Notice, Observed
 from pipelines.turns.feeling import Feeling
 from pipelines.turns.hearing import Hearing
 from pipelines.turns.keypad import Keypad
@@ -35,5 +35,7 @@ def take(
             return speaking.tool_coming(at, event)
         case ev.ToolFinished(failed=failed):
             return [Observed("tool_failed")] if failed else []
+        case ev.NoteGiven(text=text):
+            return [Notice("note", text, 1.0)]
         case _:
             return grant(event, speaking, keypad)

@@ -63,10 +63,15 @@ class Picture(msgspec.Struct, frozen=True):
     events: list[Box]
 
 
-def draw(analysis: Analysis, dump: Dump) -> Picture:
-    """Lay a call out. `dump` is the one that was analysed: its sound is drawn."""
+def width_of(seconds: float, per_second: float = _PER_SECOND) -> float:
+    """Units of a picture of so long a call."""
+    return min(max(seconds * per_second, _NARROWEST), _WIDEST)
+
+
+def draw(analysis: Analysis, dump: Dump, width: float | None = None) -> Picture:
+    """Lay a call out. `dump` is the one that was analysed: its sound is drawn. `width`: units; default by its length."""
     seconds = max(analysis.seconds, 1.0)
-    width = min(max(seconds * _PER_SECOND, _NARROWEST), _WIDEST)
+    width = width or width_of(seconds)
     scale = width / seconds
     caller, agent, _ = both_sides(dump)
 
@@ -106,7 +111,7 @@ def draw(analysis: Analysis, dump: Dump) -> Picture:
             for s in analysis.silences
         ],
         music=[box(m.start, m.end - m.start, "♪", f"{clock(m.start)} hold music") for m in analysis.music],
-        interruptions=_apart(
+        interruptions=apart(
             [
                 box(
                     i.at,
@@ -118,7 +123,7 @@ def draw(analysis: Analysis, dump: Dump) -> Picture:
             ],
             width,
         ),
-        events=_apart(_events(analysis, box), width),
+        events=apart(_events(analysis, box), width),
     )
 
 
@@ -137,7 +142,7 @@ def _events(analysis: Analysis, box: Callable[..., Box]) -> list[Box]:
     return [*tools, *keys]
 
 
-def _apart(boxes: list[Box], width: float) -> list[Box]:
+def apart(boxes: list[Box], width: float) -> list[Box]:
     """Boxes whose labels do not run into each other: of those that would, the first is written. The last may end at the picture's edge."""
     out: list[Box] = []
     free = 0.0

@@ -35,7 +35,7 @@ _FACTS = {
     "tool_failed",
     "turn_limit",
 }
-_REASONS = {"caller", "agent", "transfer", "silence", "limit", "failed", "lost", "refused", "shutdown"}
+_REASONS = {"caller", "agent", "operator", "transfer", "silence", "limit", "failed", "lost", "refused", "shutdown"}
 
 
 class Metrics:

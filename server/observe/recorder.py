@@ -67,6 +67,7 @@ class Recording:
         self._reported = False  # that it stopped was said
         self._fault = ""  # why a step could not be written
         self._done: Future[Path | None] = Future()
+        self._done.set_running_or_notify_cancel()  # who waits for it and is cancelled does not cancel it
 
     def write(self, at: int, event: Event, actions: Iterable[Action]) -> None:
         """Record one step: an event, its call time in microseconds, and what the call decided."""

@@ -26,14 +26,15 @@ def redact(folder: Path) -> bool:
         return False
     new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     shutil.rmtree(new, ignore_errors=True)
-    _write(new, after)
+    write_dump(new, after)
     folder.rename(old)
     new.rename(folder)
     shutil.rmtree(old)
     return True
 
 
-def _write(folder: Path, dump: Dump) -> None:
+def write_dump(folder: Path, dump: Dump) -> None:
+    """A call as a folder that is not there yet, for its owner only. Raises OSError."""
     folder.mkdir(mode=0o700)
     pages = Pages()
     for step in dump.steps:

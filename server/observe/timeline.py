@@ -267,9 +267,9 @@ def _notes(axes: "Axes", dump: Dump, start: float, end: float, letters: Letterin
     for at, event in dump.events(DigitReceived):
         labels.append((at / SECOND, f"key {event.digit}", _INK, "normal"))
     for at, action in dump.actions(Observed):
-        if start <= at / SECOND < end and action.fact in _LABELLED:
+        if start <= at / SECOND < end and action.fact in LABELLED:
             axes.plot([at / SECOND] * 2, [_LABELS + 0.15, _GAP], color=_INK, linewidth=0.9, linestyle=(0, (3, 2)))
-            labels.append((at / SECOND, _LABELLED[action.fact], _INK, "bold"))
+            labels.append((at / SECOND, LABELLED[action.fact], _INK, "bold"))
     for at, words, colour, weight in sorted(labels):
         if start <= at < end:  # where they crowd, the first is written: the lines are there for all
             letters.caption(axes, at, _LABELS, words, 0, colour=colour, weight=weight, whole=True)
@@ -277,7 +277,7 @@ def _notes(axes: "Axes", dump: Dump, start: float, end: float, letters: Letterin
     axes.vlines(times, _AGENT_WAVE - 0.9, _AGENT_WAVE + 0.9, color=_INK, linewidth=1.6)
 
 
-_LABELLED = {
+LABELLED = {
     "barge_in": "barge-in",
     "backchannel": "backchannel",
     "false_interruption": "false interruption",

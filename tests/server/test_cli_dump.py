@@ -127,3 +127,39 @@ def test_a_dump_that_was_cut_short_is_exported_as_far_as_it_goes(folder, tmp_pat
     taken = [a for _, a in read_dump(folder).actions(TurnTaken)]
     assert taken
     assert read_dump(folder).meta.inbound == TELEPHONE
+
+
+# ---- forgetting
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """Two recorded calls of different callers: their folders."""
+    root = tmp_path / "calls"
+    return [save(two_parties(), root, call_id=f"CA{n}", caller=f"+3361234567{n}", called="+1999") for n in (1, 2)]
+
+
+def forget(*arguments, says="n"):
+    return CliRunner().invoke(app, ["forget", *map(str, arguments)], input=says)
+
+
+@pytest.mark.parametrize("which", [("--number", "+33 6 12 34 56 71"), ("--call", "CA1")])
+def test_calls_are_forgotten_by_number_or_call(calls, which):
+    one, two = calls
+    forget(one.parent, *which)  # on second thoughts not
+    assert one.exists()
+    result = forget(one.parent, *which, "--yes")
+    assert (result.exit_code, one.exists(), two.exists()) == (0, False, True)
+    assert "1 removed" in result.output
+    left = b"".join(path.read_bytes() for path in one.parent.rglob("*") if path.is_file())
+    assert b"+33612345671" not in left
+    assert "0 recorded calls" in forget(one.parent, *which, "--yes").output
+
+
+def test_nothing_is_forgotten_that_was_not_named(calls, tmp_path):
+    root = calls[0].parent
+    for wrong in ((root,), (root, "--number", "1", "--call", "x"), (tmp_path / "nowhere", "--call", "x")):
+        assert forget(*wrong, "--yes").exit_code == 2
+    assert "0 recorded calls" in forget(root, "--number", "' OR 1=1", "--yes").output
+    assert "0 recorded calls" in forget(root, "--call", "../..", "--yes").output
+    assert all(folder.exists() for folder in calls)

@@ -481,3 +481,20 @@ def test_fields_to_extract_are_not_without_number(write):
     fields = "\n".join(f'extract.f{n} = {{ description = "x" }}' for n in range(21))
     (problem,) = problems(write(f'[[agents]]\nname = "a"\n{fields}'))
     assert "agents[0].extract" in problem
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('console_token = "env:SHORT_TOKEN"', "console_token"),
+        ('console_user_header = "X-User"', "trusted_proxies"),
+        ('console_user_header = "X User:"', "console_user_header"),
+        ("console_port = 8080", "console_port"),
+        ("console_port = 70000", "console_port"),
+    ],
+)
+def test_a_console_that_would_stand_open_is_an_error(write, monkeypatch, keys, told):
+    monkeypatch.setenv("SHORT_TOKEN", "hunter2")
+    [problem] = problems(write(f"[server]\n{keys}\n"))
+    assert told in problem
+    assert "hunter2" not in problem

@@ -61,7 +61,7 @@ class Memory:
         self._forget_oldest()
 
     def note(self, fact: str, text: str) -> None:
-        """Something about the caller that no words say, for the model to read behind his next ones. Of each `fact` the newest counts."""
+        """Something that no words of the caller say, for the model to read behind his next ones. Of each `fact` the newest counts."""
         self._notes[fact] = text
 
     def _take_back(self, turn: _Turn) -> None:

@@ -32,6 +32,8 @@ from pipelines.events import Event, ReplyDelta, ToolExpected
 set_tracing_disabled(True)  # the SDK would send every conversation to a cloud
 
 
+_WHISPERED = {"en": "A colleague tells you", "fr": "Un collègue te dit"}
+
 Notes = Mapping[str, Mapping[str, str]]
 
 
@@ -166,6 +168,9 @@ class OpenAIAgent:
         """See `pipelines.models.ports.Agent`. It goes with the caller's next words."""
         if fact == "known_caller":
             self._identity.known = KnownCaller(value, p, threshold)
+        if fact == "note":
+            self._memory.note(value, f"[{_WHISPERED.get(self._language, _WHISPERED['en'])}: {value}]")
+            return
         texts = self._notes.get(value if fact == "emotion" else fact, {})
         if text := texts.get(self._language) or next(iter(texts.values()), ""):
             self._memory.note(fact, f"[{text.replace('{name}', value)}]")

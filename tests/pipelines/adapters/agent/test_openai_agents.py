@@ -290,6 +290,20 @@ async def test_tools_know_the_call() -> None:
     assert context.dialogue == [("agent", "Hello."), ("caller", "Look")]
 
 
+@pytest.mark.parametrize(("language", "whispered"), [("en", "A colleague tells you"), ("fr", "Un collègue te dit")])
+async def test_a_note_of_an_operator_is_read_behind_the_callers_next_words(language: str, whispered: str) -> None:
+    endpoint = FakeEndpoint(["Hello."], ["Good."])
+    async with serving(endpoint) as url:
+        agent = opened(url)
+        async for _ in agent.reply(1, "Allô ?", language):
+            pass
+        agent.notice("note", "She is a regular.", 1.0)
+        async for _ in agent.reply(2, "Oui.", language):
+            pass
+    asked = endpoint.requests[1]["messages"][-1]["content"]
+    assert asked.endswith(f"Oui. [{whispered}: She is a regular.]")
+
+
 @pytest.mark.parametrize(("language", "told"), [("en", "[Probably Anne. No proof.]"), ("fr", "[Sans doute Anne.]")])
 async def test_a_known_caller_is_noted_once_and_known_to_tools_in_each_reply(language, told) -> None:
     seen = []
