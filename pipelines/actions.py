@@ -42,6 +42,15 @@ class JudgeTurn(Action):
     last: int
 
 
+class JudgeOverlap(Action):
+    """Tell by the sound whether who has begun to speak over the agent interrupts: media samples [first, last), from just before his onset to now.
+    Answered by `OverlapJudged`; not at all, or by `ModelFailed("overlap", last)`, when there is no such model or it is busy: the words decide then.
+    A newer one replaces one that waits."""
+
+    first: int
+    last: int
+
+
 class Perceive(Action):
     """Tell by their sound how somebody feels, and who he is, who says media samples [first, last), what `Transcribe(request)` is about. Answered
     by `EmotionHeard` and `VoiceHeard`, of the models that there are; not at all, or by `ModelFailed("emotion" or "speaker", request)`, when they
@@ -50,6 +59,13 @@ class Perceive(Action):
     request: int
     first: int
     last: int
+
+
+class Identify(Action):
+    """Tell whether the caller is one of the people who are enrolled. `voice`: his, as in `VoiceHeard`. Answered by `CallerKnown`, or not at all
+    when he is nobody's like: who else is enrolled is the driver's secret."""
+
+    voice: bytes
 
 
 class Appraise(Action):
@@ -61,11 +77,13 @@ class Appraise(Action):
 
 
 class Notice(Action):
-    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`)."""
+    """What the agent is to know when it answers next: `fact` "emotion" (the caller sounds `value`, with probability `p`), "known_caller" (his
+    voice is like that of `value`, with the cosine `p`, which reached `threshold`) or "note" (an operator says `value`)."""
 
     fact: str
     value: str
     p: float
+    threshold: float = 0.0
 
 
 class StartReply(Action):
@@ -181,6 +199,8 @@ class CancelDeadline(Action, gc=False):
 class Turn(msgspec.Struct, frozen=True):
     """One finished turn, as `transcript.json` keeps it. Times are seconds of the call.
 
+    `party`: "caller", "agent", or "other": somebody else on the caller's line, whose words were left out. `speaker`: "other 1" ..., of the caller the
+    name by which his voice was known when the turn ended, "" for none.
     `heard`: of an agent's turn, the words the caller heard; of a caller's turn, the same as `text`.
     `gap`: for an agent's turn that answers the caller, seconds from his last word to the first sound in his ear, else None.
     `parts`: what the gap is made of, in seconds, in order; they add up to `gap`.
@@ -195,6 +215,7 @@ class Turn(msgspec.Struct, frozen=True):
     parts: dict[str, float] = {}
     language: str = ""
     interrupted: bool = False
+    speaker: str = ""
 
 
 class CaptionUpdated(Action):
@@ -224,7 +245,9 @@ AnyAction = (
     AnalyzeWindow
     | Transcribe
     | JudgeTurn
+    | JudgeOverlap
     | Perceive
+    | Identify
     | Appraise
     | Notice
     | StartReply

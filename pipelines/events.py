@@ -52,8 +52,8 @@ class MarkReturned(Event, gc=False):
 
 
 class CallEnded(Event):
-    """The call is over; nothing can be sent any more. `reason`: "caller", "agent" (it hung up), "transfer", "silence", "limit", "failed" (a
-    model), "lost" (the wire broke), "refused" (a hostile or broken wire), "shutdown"."""
+    """The call is over; nothing can be sent any more. `reason`: "caller", "agent" (it hung up), "operator" (one who watches hung up), "transfer",
+    "silence", "limit", "failed" (a model), "lost" (the wire broke), "refused" (a hostile or broken wire), "shutdown"."""
 
     reason: str
 
@@ -84,6 +84,13 @@ class TurnJudged(Event):
     p_end: float
 
 
+class OverlapJudged(Event):
+    """Answer to `JudgeOverlap(last)`: probability, 0 to 1, that what is said over the agent interrupts it."""
+
+    last: int
+    p: float
+
+
 class EmotionHeard(Event):
     """Answer to `Perceive`: the likeliest of the model's emotions, and its probability, 0 to 1."""
 
@@ -97,6 +104,15 @@ class VoiceHeard(Event):
 
     request: int
     voice: bytes
+
+
+class CallerKnown(Event):
+    """Answer to `Identify`: his voice is like that of the enrolled person `name`, with the cosine `score`, which reached `threshold`. It is no
+    proof of who he is."""
+
+    name: str
+    score: float
+    threshold: float
 
 
 class SentimentRead(Event):
@@ -154,7 +170,7 @@ class SpeechSynthesized(Event):
 
 
 class ModelFailed(Event):
-    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad", "turn", "emotion", "speaker" or "sentiment"; `request`: the request's, reply's or chunk's
+    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad", "turn", "overlap", "emotion", "speaker" or "sentiment"; `request`: the request's, reply's or chunk's
     number (for "tts" the chunk, with `reply` set). A carrier that refuses a transfer fails in the same way, as port "transfer"."""
 
     port: str
@@ -193,6 +209,15 @@ class DigitsExpected(Event):
     length: int = 0
 
 
+# ---- from those who watch
+
+
+class NoteGiven(Event):
+    """An operator whispers `text` to the agent, which heeds it when it answers next. The caller does not hear it."""
+
+    text: str
+
+
 # ---- time
 
 
@@ -211,8 +236,10 @@ AnyEvent = (
     | WindowAnalyzed
     | TranscriptReady
     | TurnJudged
+    | OverlapJudged
     | EmotionHeard
     | VoiceHeard
+    | CallerKnown
     | SentimentRead
     | ReplyDelta
     | ToolExpected
@@ -225,5 +252,6 @@ AnyEvent = (
     | TransferRequested
     | DigitsRequested
     | DigitsExpected
+    | NoteGiven
     | DeadlineReached
 )

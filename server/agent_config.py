@@ -56,7 +56,8 @@ class TtsSettings(VoiceSettings):
 
 class HttpTool(Section):
     """An HTTP endpoint as a tool. `parameters`: JSON schema of the arguments, an object; they go as query (GET,
-    DELETE) or JSON body. `headers`: their values are secrets, "env:NAME" or "file:..."."""
+    DELETE) or JSON body. `headers`: their values are secrets, "env:NAME" or "file:...". `sensitive`: it runs only for a caller who has
+    proven who he is; `proves`: he has, when it succeeds (2xx)."""
 
     name: ToolName
     description: str = Field(min_length=1)
@@ -64,6 +65,14 @@ class HttpTool(Section):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     parameters: dict[str, JsonValue] = {"type": "object", "properties": {}}
     headers: dict[str, Secret] = {}
+    sensitive: bool = False
+    proves: bool = False
+
+    @model_validator(mode="after")
+    def _one_role(self) -> "HttpTool":
+        if self.sensitive and self.proves:
+            raise ValueError("a tool that proves who calls cannot wait for that proof. Drop `sensitive` or `proves`.")
+        return self
 
     @field_validator("parameters")
     @classmethod
@@ -75,13 +84,14 @@ class HttpTool(Section):
 
 class McpServer(Section):
     """A server of the Model Context Protocol: reached at `url`, or started with `command`. `tools`: those the agent may
-    use, none for all."""
+    use, none for all; `sensitive`: those that run only for a caller who has proven who he is."""
 
     name: str = Field(min_length=1)
     url: HttpUrl | None = None
     command: list[str] = []
     headers: dict[str, Secret] = {}
     tools: list[str] = []
+    sensitive: list[str] = []
 
     @model_validator(mode="after")
     def _one_way(self) -> "McpServer":
@@ -112,7 +122,7 @@ class ExtractedField(Section):
 class AgentConfig(Section):
     """One agent. Texts are by language; English and French have defaults.
 
-    `kind`: "llm", or "echo", a line test in which the caller hears himself; `analyze`: run voice activity in an echo
+    `kind`: "llm", or "echo", a line test in which the caller hears himself; `voice_activity`: run it in an echo
     call too. `numbers`: called numbers it answers (none: all that no other agent answers). `tools`: names of Allô's
     own, or "module:function". `instructions`: the text, or "file:prompt.txt", for all languages or by language. `greeting` ... `openers`: what the call says without
     asking the agent. `opener_ms`: silence after the caller's last word before one of the openers begins a reply whose words are not
@@ -121,14 +131,15 @@ class AgentConfig(Section):
     or "none". `keypad`: tools to
     ask the caller for keys and to press some. `emotion`: what it is told when the caller sounds so, by the emotions of `models.emotion`, for all languages or by language; `sentiment`: what each of
     the caller's turns says is counted as negative, neutral or positive (`models.sentiment`); `follow_caller`: what another voice in the room says, than that
-    which spoke first, is left out (`models.speaker`). `analyse`: a recorded call has an analysis beside its dump
+    which spoke first, is left out (`models.speaker`); `known_callers`: it is told whose voice the caller's is like, of those whom `allo voices`
+    has enrolled, once that is sure. `analyse`: a recorded call has an analysis beside its dump
     soon after it ended; `extract`: fields that are filled in then, by name. `silence_prompt_s`, `silence_hangup_s`: silence of both parties before the prompt, before hanging up.
     """
 
     name: str = Field(min_length=1)
     numbers: list[str] = []
     kind: Literal["llm", "echo"] = "llm"
-    analyze: bool = False
+    voice_activity: bool = False
     languages: list[Language] = Field(["en", "fr"], min_length=1)
     instructions: Text | dict[Language, Text] = (
         "You answer the telephone. Reply in the caller's language, in one or two short spoken sentences."
@@ -153,12 +164,27 @@ class AgentConfig(Section):
     emotion: dict[str, Text | dict[Language, Text]] = {}
     sentiment: bool = False
     follow_caller: bool = False
+    known_callers: bool = False
     analyse: bool = False
     extract: dict[FieldName, ExtractedField] = Field({}, max_length=20)
     hot_words: list[str] = []
     max_call_s: Seconds = 600.0
     silence_prompt_s: Seconds = 8.0
     silence_hangup_s: Seconds = 20.0
+
+    @property
+    def tells_voices(self) -> bool:
+        """Whether its calls have a model for voices."""
+        return self.follow_caller or self.known_callers
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, given: object) -> object:
+        if isinstance(given, dict) and "analyze" in given:
+            raise ValueError(
+                "`analyze` is called `voice_activity` now. Rename it; to have recorded calls analysed, write `analyse`."
+            )
+        return given
 
     @field_validator("languages")
     @classmethod

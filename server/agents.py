@@ -1,7 +1,6 @@
 """The agents of a server: one language model for all, one factory for each configured agent."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,9 @@ from pipelines.adapters.agent.engine import EmbeddedEngine
 from pipelines.adapters.agent.factory import AgentFactory, Endpoint
 from pipelines.adapters.agent.openai_agents import AgentLimits, OpenAIAgent
 from server import agent_config as config
+from server import phrases
 from server.config import AgentConfig, Config, LlmSettings
+from server.folders import data_dir
 from server.tools.http import HttpTool
 from server.tools.mcp import McpServer
 from server.tools.toolbox import Toolbox
@@ -24,8 +25,11 @@ without the prompt's prefix computes all of it again (8 s for 600 tokens on two 
 class Agents:
     """Opened with `await Agents.open(config, progress)`."""
 
-    def __init__(self, data: Path, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, data: Path, now: Callable[[], datetime], shared: Mapping[str, EmbeddedEngine], patience: float
+    ) -> None:
         self._data, self._now = data, now
+        self._shared, self._patience = shared, patience
         self._engines: dict[str, EmbeddedEngine] = {}
         self._toolboxes: list[Toolbox] = []
         self._factories: dict[str, AgentFactory] = {}
@@ -41,9 +45,12 @@ class Agents:
         *,
         data: Path | None = None,
         now: Callable[[], datetime] = datetime.now,
+        engines: Mapping[str, EmbeddedEngine] | None = None,
+        patience: float = 1.0,
     ) -> "Agents":
-        """`data`: where shipped tools keep their databases, None for `data_dir()`; `now`: local time."""
-        agents = cls(data or data_dir(), now)
+        """`data`: where shipped tools keep their databases, None for `data_dir()`; `now`: local time; `engines`: language models that run
+        already, by name, and are closed by who started them; `patience`: by how much longer models and tools may take, where nobody waits on the line."""
+        agents = cls(data or data_dir(), now, engines or {}, patience)
         try:
             for agent in settings.agents:
                 if agent.kind == "llm":
@@ -74,12 +81,14 @@ class Agents:
             examples=toolbox.examples,
             tools=toolbox.tools,
             fallback=fallback or None,
-            limits=_limits(agent, settings.models.llm),
+            limits=_limits(agent, settings.models.llm, self._patience),
             notes={
                 label: dict.fromkeys(agent.languages, text) if isinstance(text, str) else text
                 for label, text in agent.emotion.items()
-            },
-            fallback_limits=settings.models.llm_fallback and _limits(agent, settings.models.llm_fallback),
+            }
+            | {"known_caller": phrases.KNOWN_CALLER},
+            fallback_limits=settings.models.llm_fallback
+            and _limits(agent, settings.models.llm_fallback, self._patience),
         )
         progress(f"prompt of {agent.name}")
         await factory.warm(agent.languages, self._now())
@@ -90,6 +99,8 @@ class Agents:
     ) -> EmbeddedEngine | Endpoint:
         if llm.kind == "openai":
             return endpoint(llm)
+        if llm.model in self._shared:
+            return self._shared[llm.model]
         if llm.model not in self._engines:
             progress(llm.model)
             slots = max(1, llm.threads // _THREADS_PER_SLOT)
@@ -127,8 +138,13 @@ async def start_engine(settings: Config, llm: LlmSettings, *, slots: int) -> Emb
     return await EmbeddedEngine.start(path / "model.gguf", threads=llm.threads, slots=slots)
 
 
-def _limits(agent: AgentConfig, llm: LlmSettings) -> AgentLimits:
-    return AgentLimits(tool_s=agent.tool_timeout_s, model_s=llm.timeout_s, temperature=llm.temperature)
+def _limits(agent: AgentConfig, llm: LlmSettings, patience: float) -> AgentLimits:
+    return AgentLimits(
+        first_token_s=AgentLimits().first_token_s * patience,
+        tool_s=agent.tool_timeout_s * patience,
+        model_s=llm.timeout_s * patience,
+        temperature=llm.temperature,
+    )
 
 
 def _http_tool(tool: config.HttpTool) -> HttpTool:
@@ -139,17 +155,13 @@ def _http_tool(tool: config.HttpTool) -> HttpTool:
         tool.method,
         tool.parameters,
         {k: v.get_secret_value() for k, v in tool.headers.items()},
+        sensitive=tool.sensitive,
+        proves=tool.proves,
     )
 
 
 def _mcp_server(server: config.McpServer) -> McpServer:
     headers = {k: v.get_secret_value() for k, v in server.headers.items()}
-    return McpServer(server.name, server.url or "", server.command, headers, tools=server.tools)
-
-
-def data_dir() -> Path:
-    """Where the shipped tools keep their databases: $ALLO_DATA, or the user's data folder."""
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    folder = Path(os.environ.get("ALLO_DATA") or Path(base) / "allo")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return McpServer(
+        server.name, server.url or "", server.command, headers, tools=server.tools, sensitive=server.sensitive
+    )

@@ -4,9 +4,11 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server import auth
+from server.console.app import add_console
 from server.house import House
 from server.routes.calls import CallRoutes
 from server.routes.door import Door
+from server.routes.feelings import FeelingRoutes
 from server.routes.jambonz import JambonzRoutes
 from server.routes.phone import PhoneRoutes
 from server.routes.twilio import TwilioRoutes
@@ -49,4 +51,7 @@ def create_app(house: House) -> web.Application:
         phone = PhoneRoutes(house)
         app.add_routes(phone.routes())
         app.on_shutdown.append(phone.close)
+    app.add_routes(FeelingRoutes(house).routes())
+    if house.config.server.console_port is None:
+        add_console(app, house)
     return app

@@ -107,24 +107,24 @@ def jambonz_signed(body: bytes, header: str, secret: str, now: float) -> bool:
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) < 16) or abs(now - int(stamp)) > _SIGNATURE_AGE_S:
         return False
     expected = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return _same(expected, parts.get("v1", ""))
+    return same(expected, parts.get("v1", ""))
 
 
 def basic_authorized(header: str, user: str, password: str) -> bool:
     """Whether an `Authorization` header is this user's and password's (RFC 7617)."""
     scheme, _, given = header.partition(" ")
     expected = base64.b64encode(f"{user}:{password}".encode()).decode()
-    return scheme.lower() == "basic" and _same(expected, given.strip())
+    return scheme.lower() == "basic" and same(expected, given.strip())
 
 
 def bearer_authorized(header: str, token: str) -> bool:
     """Whether an `Authorization` header brings this token (RFC 6750)."""
     scheme, _, given = header.partition(" ")
-    return scheme.lower() == "bearer" and _same(token, given.strip())
+    return scheme.lower() == "bearer" and same(token, given.strip())
 
 
-def _same(expected: str, given: str) -> bool:
-    """In constant time; headers may hold any byte, as surrogate escapes."""
+def same(expected: str, given: str) -> bool:
+    """Compared in constant time; headers may hold any byte, as surrogate escapes."""
     return hmac.compare_digest(expected.encode(), given.encode(errors="surrogateescape"))
 
 

@@ -51,8 +51,11 @@ def _add_commands() -> None:
     from server.cli_call import call
     from server.cli_dial import dial
     from server.cli_diarize import diarize
+    from server.cli_dump import dump
     from server.cli_models import models
     from server.cli_replay import make_replay
+    from server.cli_simulate import simulate
+    from server.cli_voices import voices
     from server.doctor import doctor
     from server.replay_models import open_models
 
@@ -60,9 +63,12 @@ def _add_commands() -> None:
     app.command()(dial)
     app.command("replay")(make_replay(open_models))
     app.command()(analyse)
+    app.command()(simulate)
     app.command()(doctor)
     app.command()(diarize)
     app.add_typer(models, name="models")
+    app.add_typer(voices, name="voices")
+    app.add_typer(dump, name="dump")
     for command in entry_points(group="allo.commands"):  # training's, which serving does not know; and yours
         app.add_typer(command.load(), name=command.name)
 

@@ -22,9 +22,11 @@ from server.analysis.feelings import with_feelings
 from server.analysis.findings import find
 from server.analysis.page import render
 from server.analysis.report import line, report
+from server.analysis.speakers import with_speakers
 from server.config import Config, load
 from server.engines import load_model
 from server.observe import log
+from server.settings import measured
 
 UNREADABLE = 2
 
@@ -44,6 +46,12 @@ def analyse(
     page: Annotated[
         Path | None, typer.Option(help="Write a page: one HTML file, with a picture.", metavar="OUT.html")
     ] = None,
+    speakers: Annotated[
+        bool,
+        typer.Option(
+            "--speakers", help="Tell voices on the caller's line apart, also if the call's agent does not ask for it."
+        ),
+    ] = False,
     without_model: Annotated[
         bool,
         typer.Option(
@@ -65,7 +73,8 @@ def analyse(
         recorded = read_dump(dump)
         analysis = analyze(recorded)
         if not without_model:
-            analysis = _with_findings(_felt(analysis, recorded, settings), settings)
+            analysis = _told_apart(_felt(analysis, recorded, settings), recorded, settings, speakers)
+            analysis = _with_findings(analysis, settings)
         if page is not None:
             page.write_text(render(analysis, recorded), encoding="utf-8", errors="replace")
     except AlloError as error:
@@ -113,6 +122,21 @@ def _felt(analysis: Analysis, recorded: Dump, settings: Config) -> Analysis:
             except ModelError as error:
                 typer.echo(f"allo: left out: {error}", err=True)
     return with_feelings(analysis, recorded, *models)
+
+
+def _told_apart(analysis: Analysis, recorded: Dump, settings: Config, asked: bool) -> Analysis:
+    """With who of several said what on the caller's line, where the call's agent wants voices told apart or it is `asked` for, and the call did not
+    do it."""
+    agent = settings.agent_named(analysis.agent)
+    name = settings.models.speaker.model
+    if analysis.speakers or name == "none" or not (asked or (agent is not None and agent.tells_voices)):
+        return analysis
+    try:
+        encoder = load_model(settings.store(), name)
+    except ModelError as error:
+        typer.echo(f"allo: left out: {error}", err=True)
+        return analysis
+    return with_speakers(analysis, recorded, encoder, measured(recorded.meta.settings, settings.models, None, encoder))
 
 
 def _with_findings(analysis: Analysis, settings: Config) -> Analysis:

@@ -78,7 +78,7 @@ def _table(title: str, statuses: list[Status], used: list[str], kinds_too: bool 
                 card.name,
                 f"{card.port} ({card.kind})" if kinds_too else card.port,
                 escape(card.licence),
-                f"{card.size / 1e6:,.1f}",
+                f"{card.size / 1e6:,.1f}" if card.files else "package",
             ),
             *(f"[{colour}]{status.state}[/]", "yes" if card.name in used else ""),
         )

@@ -1,12 +1,12 @@
-"""`allo replay`: recorded calls put through the machine again, to the letter or with other models.
+"""`allo replay`: recorded calls put through the machine again, to the letter, with other settings or with other models.
 
-Exit status: 0 the decisions are the same (or a run with models was made), 1 they differ, 2 a dump cannot be read or a
+Exit status: 0 the calls come out the same (or a run with models was made), 1 they differ, 2 a dump cannot be replayed or a
 model is missing, 130 interrupted.
 """
 
 import json as json_
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -24,13 +24,15 @@ from pipelines.replay import driver
 from pipelines.replay.answers import AgentPart, FixedPace, Judges, ModelAnswers, RecordedAgent, Speak, recorded_speech
 from pipelines.replay.audio_files import caller_dump, read_caller
 from pipelines.replay.diff import Divergence, brief, describe, side_by_side
-from pipelines.replay.dump import FOLDER_NAME, META, Dump, Meta, read_dump
+from pipelines.replay.dump import META, Dump, Meta, read_dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings
 from pipelines.units import SECOND
 from server.observe.listen import write_wav
 from server.observe.timeline import write_picture
-from server.progress import ReplayProgress
+from server.progress import CallsProgress, ReplayProgress
+from server.replay_suite import Settings, compare, folders_of, outcome_of, settings_of, tolerances
+from server.replay_table import as_json, show
 
 SAME, DIFFERS, UNREADABLE = 0, 1, 2
 
@@ -60,8 +62,8 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
     """The typer command, with a way to load models."""
 
     def replay_command(
-        dump: Annotated[
-            Path, typer.Argument(help="A call's folder, a folder of such folders, or with --models a sound file.")
+        dumps: Annotated[
+            list[Path], typer.Argument(help="Calls' folders, folders of such folders, or with --models one sound file.")
         ],
         models: Annotated[
             bool,
@@ -73,8 +75,24 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
             bool, typer.Option("--agent", help=f"With --models: let the real agent answer too, {_REALLY}.")
         ] = False,
         config: Annotated[
-            Path | None, typer.Option(help="With --models: take settings and models from this file.")
+            Path | None,
+            typer.Option(
+                help="Settings as this file has them, instead of the recorded ones; with --models its models too."
+            ),
         ] = None,
+        sets: Annotated[
+            list[str],
+            typer.Option(
+                "--set", help="One setting of turn-taking instead, such as endpoint_ms=200.", metavar="KEY=VALUE"
+            ),
+        ] = [],  # noqa: B006  typer's
+        against: Annotated[
+            Path | None, typer.Option(help="Compare with the settings in this file, not with the recorded ones.")
+        ] = None,
+        allow: Annotated[
+            list[str],
+            typer.Option(help="By how much a figure may change, such as gap=0.05 or words=2.", metavar="FIGURE=AMOUNT"),
+        ] = [],  # noqa: B006
         fixed: Annotated[
             bool, typer.Option("--fixed", help="With --models: fixed answer times, so that runs repeat.")
         ] = False,
@@ -87,21 +105,30 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
         channel: Annotated[int | None, typer.Option(help="The caller's channel, from 0.")] = None,
         after: Annotated[float, typer.Option(min=0, help="Seconds of silence before a sound file begins.")] = 0.0,
     ) -> None:
-        """Run a recorded call through the machine again.
+        """Run recorded calls through the machine again: as they were, or with other settings, to see what would have changed.
 
-        Exit status 1 when its decisions differ, 2 when it cannot be read or a model is missing.
+        Exit status 1 when they come out otherwise, 2 when one cannot be replayed or a model is missing.
         """
-        if not models and (agent or config or fixed):
-            raise typer.BadParameter("--agent, --config and --fixed go with --models")
+        if not models and (agent or fixed):
+            raise typer.BadParameter("--agent and --fixed go with --models")
+        other = bool(sets or against or (config and not models))
+        if models and (sets or against or allow):
+            raise typer.BadParameter("--set, --against and --allow compare without models; leave out --models")
+        dump = dumps[0]
+        many = len(dumps) > 1 or (dump.is_dir() and not (dump / META).exists())
         try:
-            if dump.is_dir() and not (dump / META).exists():
-                if models:
-                    raise DumpError(f"{dump}: no call's folder; --models takes one call at a time")
-                raise typer.Exit(_table(dump, json))
+            if missing := next((path for path in dumps if not path.exists()), None):
+                raise DumpError(f"{missing}: there is nothing")
+            if many and models:
+                raise DumpError(f"{dump}: no call's folder; --models takes one call at a time")
+            if many or ((other or allow) and dump.is_dir()):
+                if listen or picture:
+                    raise typer.BadParameter("--listen and --picture are of one call, as it was recorded")
+                before = settings_of(against, ()) if other else None
+                after = settings_of(config, sets) if other else None
+                raise typer.Exit(_suite(folders_of(dumps), before, after, tolerances(allow), json))
             if dump.is_dir():
                 recorded = read_dump(dump)
-            elif not dump.exists():
-                raise DumpError(f"{dump}: there is nothing")
             elif not models:
                 raise DumpError(f"{dump}: a sound file has no decisions to compare: add --models")
             else:
@@ -116,8 +143,8 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
                     open_models(config, recorded.meta, agent or sound, progress.loading) as opened,
                 ):
                     progress.running(recorded.duration_us)
-                    caller = _as_configured(recorded, opened) if sound or config else recorded
-                    shown = _run(caller, opened, fixed, progress.reached)
+                    caller = as_configured(recorded, opened) if sound or config else recorded
+                    shown = run_with(caller, opened, fixed, progress.reached)
                 _show_run(None if sound else recorded, shown, json)
             if listen is not None:
                 write_wav(shown, listen)
@@ -179,44 +206,36 @@ def _divergence(divergence: Divergence) -> dict[str, object]:
     }
 
 
-def _table(root: Path, json: bool) -> int:
-    """Replay every dump under `root`."""
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and FOLDER_NAME.fullmatch(path.name))
-    if not folders:
-        raise DumpError(f"{root}: neither a call's folder nor a folder of them")
-    table = Table("call", "seconds", "turns", "replay", title=str(root))
-    status = SAME
-    rows: list[dict[str, object]] = []
-    for folder in folders:
-        try:
-            dump = read_dump(folder)
-        except DumpError as error:
-            status = UNREADABLE
-            table.add_row(folder.name, "", "", str(error))
-            rows.append({"dump": folder.name, "error": str(error)})
-            continue
-        outcome = driver.replay(dump)
-        if not outcome.same:
-            status = max(status, DIFFERS)
-        verdict = "same" if outcome.divergence is None else f"differs at {outcome.divergence.at / SECOND:.3f} s"
-        table.add_row(folder.name, f"{dump.duration_us / SECOND:.1f}", str(len(dump.turns())), verdict)
-        rows.append({"dump": folder.name, **_outcome(dump, outcome)})
+# ---- many calls, or other settings
+
+
+def _suite(
+    folders: Sequence[Path], before: Settings | None, after: Settings | None, allowed: dict[str, float], json: bool
+) -> int:
+    with CallsProgress(len(folders)) as progress:
+        calls = []
+        for folder in folders:
+            progress.at(folder.name)
+            calls.append(compare(folder, before, after, allowed))
+    outcome = outcome_of(calls)
     if json:
-        _print_json({"calls": rows})
+        _print_json(as_json(outcome))
     else:
-        _console.print(table)
-    return status
+        show(outcome, _console)
+    return outcome.status
 
 
 # ---- with models
 
 
-def _as_configured(recorded: Dump, models: ReplayModels) -> Dump:
+def as_configured(recorded: Dump, models: ReplayModels) -> Dump:
+    """The call as the models' configuration would have taken it."""
     meta = msgspec.structs.replace(recorded.meta, agent=models.agent_name, settings=models.settings)
     return msgspec.structs.replace(recorded, meta=meta)
 
 
-def _run(caller: Dump, models: ReplayModels, fixed: bool, progress: Callable[[int], None]) -> Dump:
+def run_with(caller: Dump, models: ReplayModels, fixed: bool, progress: Callable[[int], None]) -> Dump:
+    """The caller of a recorded call, heard and answered by the models; `fixed`: with fixed answer times."""
     live = models.agent and (FixedPace(models.agent) if fixed else models.agent)
     answers = ModelAnswers(
         models.voice_activity,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
-from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 
 from pipelines.errors import ConfigError
 from pipelines.models.card import ORDER, Port, SourceKind
@@ -44,13 +44,18 @@ _VOICES = {
 }
 
 HttpsUrl = Annotated[str, shaped(r"https://[^\s/?#]+(/[^\s?#]*)?", "carriers need an encrypted address, https://host")]
+_TOKEN_LENGTH = 16
 Threads = Annotated[int, Field(ge=1, le=256)]
 
 
 class ServerSettings(Section):
     """`public_url`: what the carrier reaches us by (none: it follows each request). `trusted_proxies`: networks whose
     X-Forwarded-* headers are believed. `metrics_token`: what `/metrics` asks for (none: loopback only). `api_token`: what
-    `POST /api/calls` asks for (none: no calls are placed), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for."""
+    `POST /api/calls` and `/feelings` ask for (none: no calls are placed, and feelings are for loopback), `api_calls_per_minute`: how often. `max_calls`: more are refused. `drain_seconds`: how long calls may go on after a stop was asked for.
+
+    The operators' console: `console_token`: what signs them in; `console_user_header`: the header in which a trusted proxy says who is
+    signed in already (neither: loopback only); `console_port`: a port of its own, on `console_host` (none: the carriers' port);
+    `console_audit`: the file that keeps who did what."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65_535)
@@ -61,16 +66,39 @@ class ServerSettings(Section):
     api_calls_per_minute: int = Field(30, ge=1, le=10_000)
     max_calls: int = Field(200, ge=1)
     drain_seconds: float = Field(30.0, ge=0)
+    console_token: Secret | None = None
+    console_user_header: (
+        Annotated[str, shaped(r"[A-Za-z0-9-]{1,64}", "a header's name is letters and hyphens")] | None
+    ) = None
+    console_port: int | None = Field(None, ge=0, le=65_535)
+    console_host: str = "127.0.0.1"
+    console_audit: FilePath | None = None
 
     @field_validator("public_url")
     @classmethod
     def _without_slash(cls, url: str | None) -> str | None:
         return url.rstrip("/") if url else None
 
+    @field_validator("console_token")
+    @classmethod
+    def _long_enough(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and len(token.get_secret_value()) < _TOKEN_LENGTH:
+            raise ValueError(f"is shorter than {_TOKEN_LENGTH} characters. Make a longer one: openssl rand -hex 24.")
+        return token
+
+    @model_validator(mode="after")
+    def _proxied(self) -> "ServerSettings":
+        if self.console_user_header and not self.trusted_proxies:
+            raise ValueError("`console_user_header` is believed from trusted proxies only. Add trusted_proxies.")
+        if self.console_port is not None and self.console_port and self.console_port == self.port:
+            raise ValueError("`console_port` is the carriers' port. Take another, or leave it out.")
+        return self
+
 
 class RecordingSettings(Section):
     """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
-    call."""
+    call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does. `redact`: card
+    numbers, spoken or keyed, are taken out of a dump as soon as its call is over."""
 
     enabled: bool = False
     dir: FilePath | None = None
@@ -78,6 +106,8 @@ class RecordingSettings(Section):
     max_gigabytes: float = Field(10.0, ge=0)
     consent: Literal["always", "never", "hook"] = "always"
     consent_url: HttpUrl | None = None
+    training_consent: str = ""
+    redact: bool = True
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordingSettings":
@@ -188,6 +218,14 @@ class TurnModelSettings(Section):
     model: str = "none"
 
 
+class OverlapSettings(Section):
+    """`model`: what tells by the sound of the first syllables over the agent whether it is interrupted; "none": the words alone do. `sure`: the
+    probability from which the agent holds its breath; none: that which was measured for the model."""
+
+    model: str = "none"
+    sure: float | None = Field(None, gt=0, le=1)
+
+
 class EmotionSettings(Section):
     """`model`: what tells by the sound how a caller feels, for agents with `emotion`; "none": nothing does. `sure`: by emotion, the probability from
     which an agent may be told of it, and it is told of no other; none: those that were measured for the model."""
@@ -197,12 +235,15 @@ class EmotionSettings(Section):
 
 
 class SpeakerSettings(Section):
-    """`model`: what tells voices apart, for agents with `follow_caller`; "none": nothing does. `same`, `other`: cosine with the caller's voice
-    from which a voice is his, below which it is another's; none: those that were measured for the model."""
+    """`model`: what tells voices apart, for agents with `follow_caller` or `known_callers`; "none": nothing does. `same`, `other`: cosine with the
+    caller's voice from which a voice is his, below which it is another's; `known`: with that of an enrolled person from which he is known; none:
+    those that were measured for the model. `book`: the file of those who are enrolled, none for `voices.json` among Allô's data."""
 
     model: str = "resemblyzer"
     same: float | None = Field(None, ge=-1, le=1)
     other: float | None = Field(None, ge=-1, le=1)
+    known: float | None = Field(None, ge=-1, le=1)
+    book: FilePath | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> "SpeakerSettings":
@@ -250,6 +291,7 @@ class ModelSettings(Section):
     vad: VadSettings = VadSettings()
     denoise: DenoiseSettings = DenoiseSettings()
     turn: TurnModelSettings = TurnModelSettings()
+    overlap: OverlapSettings = OverlapSettings()
     emotion: EmotionSettings = EmotionSettings()
     sentiment: SentimentSettings = SentimentSettings()
     speaker: SpeakerSettings = SpeakerSettings()
@@ -268,7 +310,8 @@ class TurnSettings(Section):
     far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_sure_ms`, `endpoint_max_ms`): silence that ends a
     turn (that is a question or a known answer; that goes on by its words or its sound); `speculate`: prepare an answer before
     that, which is dropped when the caller goes on; `interruption_ms` (`interruption_sure_ms`): speech over the agent that
-    interrupts, if it is no backchannel (whatever it is); `hold`: fall silent at its first word already, and go on if it was nothing; `monologue_s` (`turn_limit_s`): speech without a pause for an answer
+    interrupts, if it is no backchannel (whatever it is); `hold`: fall silent at its first word already, and go on if it was nothing; `faint_db`:
+    a voice over the agent that is so much quieter than the caller stops nothing, 0: any may; `monologue_s` (`turn_limit_s`): speech without a pause for an answer
     after which the agent cuts in at a dip (dip or not)."""
 
     vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
@@ -281,6 +324,7 @@ class TurnSettings(Section):
     speculate: bool = _POLICY.speculate
     interruption_ms: Milliseconds = _POLICY.interruption_us // MS
     hold: bool = _POLICY.hold
+    faint_db: float = Field(10.0, ge=0, le=60)
     interruption_sure_ms: Milliseconds = _POLICY.interruption_sure_us // MS
     monologue_s: int = Field(_POLICY.monologue_us // SECOND, ge=1)
     turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
@@ -329,7 +373,7 @@ class Config(Section):
         models = self.models
         talking = [(i, agent) for i, agent in enumerate(self.agents) if agent.kind == "llm"]
         wanted: list[tuple[str, Port, str, str]] = []
-        if talking or any(agent.analyze for agent in self.agents):
+        if talking or any(agent.voice_activity for agent in self.agents):
             wanted.append(("models.vad.model", "vad", "", models.vad.model))
         if talking:
             wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
@@ -339,9 +383,11 @@ class Config(Section):
                 wanted.append(("models.denoise.model", "denoise", "", models.denoise.model))
             if models.turn.model != "none":
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
+            if models.overlap.model != "none":
+                wanted.append(("models.overlap.model", "overlap", "", models.overlap.model))
             if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
                 wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
-            if models.speaker.model != "none" and any(agent.follow_caller for _, agent in talking):
+            if models.speaker.model != "none" and any(agent.tells_voices for _, agent in talking):
                 wanted.append(("models.speaker.model", "speaker", "", models.speaker.model))
             if models.sentiment.model != "none" and any(agent.sentiment for _, agent in talking):
                 wanted.append(("models.sentiment.model", "sentiment", "", models.sentiment.model))

@@ -8,6 +8,7 @@ from pipelines.errors import ModelError
 from server.agent_config import plain_number
 
 if TYPE_CHECKING:
+    from server.agent_config import AgentConfig
     from server.config import Config
 
 
@@ -29,13 +30,29 @@ def _agent_clashes(config: "Config") -> Iterator[str]:
                 yield f"agents[{i}].numbers: {number} is answered by agents[{first}]. Remove it from one of them."
             elif first != i:
                 yield f"agents[{i}].numbers: agents[{first}] has none either, and takes the rest. Give one numbers."
-        for key, port in (("emotion", "emotion"), ("sentiment", "sentiment"), ("follow_caller", "speaker")):
+        for key, port in (
+            ("emotion", "emotion"),
+            ("sentiment", "sentiment"),
+            ("follow_caller", "speaker"),
+            ("known_callers", "speaker"),
+        ):
             if getattr(agent, key) and getattr(config.models, port).model == "none":
                 yield f"agents[{i}].{key}: there is no model for it. Name one as models.{port}.model, or drop it."
+        yield from _unprovable(i, agent)
         if agent.kind == "llm":
             for language in agent.languages:
                 if language not in agent.voices and language not in config.models.tts:
                     yield f"agents[{i}].languages: no voice speaks {language}. Add [models.tts.{language}], or drop it."
+
+
+def _unprovable(i: int, agent: "AgentConfig") -> Iterator[str]:
+    """Sensitive tools where nothing can prove who calls: they would never run. What a function may do is not known here."""
+    if any(tool.proves for tool in agent.http_tools) or any(":" in tool for tool in agent.tools):
+        return
+    keys = [f"http_tools[{n}]" for n, tool in enumerate(agent.http_tools) if tool.sensitive]
+    keys += [f"mcp_servers[{n}]" for n, server in enumerate(agent.mcp_servers) if server.sensitive]
+    for key in keys:
+        yield f"agents[{i}].{key}.sensitive: nothing can prove who calls. Add a tool that does (`proves`), or drop it."
 
 
 def _model_clashes(config: "Config") -> Iterator[str]:

@@ -20,13 +20,15 @@ from server.inference.listen import VoiceWorker
 from server.inference.newest import NewestWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
-from server.settings import emotion_limits, measured, phrases_of
+from server.settings import emotion_limits, known_from, measured, phrases_of
+from server.voice_book import KnownCallers, open_book
 
 Progress = Callable[[str], None]
 Observe = Callable[[str, float], None]
 
 
 _TURN_TIMEOUT_S = 1.0  # later, the longest wait for a caller who may go on is nearly over anyway
+_OVERLAP_TIMEOUT_S = 0.3  # later, the words are known
 _FEELING_TIMEOUT_S = 2.0  # later, the answer that might have heeded it is being spoken
 
 
@@ -37,6 +39,7 @@ class Engines:
         self.voice: VoiceWorker | None = None
         self.transcribe: TranscribeWorker | None = None
         self.turn: NewestWorker | None = None
+        self.overlap: NewestWorker | None = None
         self.emotion: NewestWorker | None = None
         self.sentiment: NewestWorker | None = None
         self.voices: NewestWorker | None = None
@@ -58,7 +61,7 @@ class Engines:
         store = config.store()
         models = config.models
         talking = [agent for agent in config.agents if agent.kind == "llm"]
-        if talking or any(agent.analyze for agent in config.agents):
+        if talking or any(agent.voice_activity for agent in config.agents):
             progress(models.vad.model)
             vad = await asyncio.to_thread(load_vad, store, config)
             denoiser = await asyncio.to_thread(load_denoiser, store, config)
@@ -80,12 +83,13 @@ class Engines:
             return NewestWorker(port, model, timeout_s=timeout_s, observe=observe)
 
         self.turn = await newest("turn", models.turn.model, _TURN_TIMEOUT_S)
+        self.overlap = await newest("overlap", models.overlap.model, _OVERLAP_TIMEOUT_S)
         if any(agent.emotion for agent in talking):
             self.emotion = await newest("emotion", models.emotion.model, _FEELING_TIMEOUT_S)
             _require_emotions(talking, models, self.emotion and self.emotion.model)
         if any(agent.sentiment for agent in talking):
             self.sentiment = await newest("sentiment", models.sentiment.model, _FEELING_TIMEOUT_S)
-        if any(agent.follow_caller for agent in talking):
+        if any(agent.tells_voices for agent in talking):
             self.voices = await newest("speaker", models.speaker.model, _FEELING_TIMEOUT_S)
         loaded: dict[tuple[str, str], TextToSpeech] = {}
 
@@ -122,8 +126,15 @@ class Engines:
 
     def measured(self, settings: CallSettings) -> CallSettings:
         """A call's settings with the thresholds of the models that are loaded."""
-        emotion, speaker = (worker and worker.model for worker in (self.emotion, self.voices))
-        return measured(settings, self._models, emotion, speaker)
+        emotion, speaker, overlap = (worker and worker.model for worker in (self.emotion, self.voices, self.overlap))
+        return measured(settings, self._models, emotion, speaker, overlap)
+
+    def known_callers(self, number: str) -> KnownCallers | None:
+        """The people who are enrolled, for a call from `number`."""
+        if self.voices is None:
+            return None
+        speaker = self._models.speaker
+        return KnownCallers(open_book(speaker.book), speaker.model, known_from(speaker, self.voices.model), number)
 
     def speaker(self, agent: AgentConfig) -> SpeakWorker | None:
         return self._speakers.get(agent.name)
@@ -133,6 +144,7 @@ class Engines:
             self.voice,
             self.transcribe,
             self.turn,
+            self.overlap,
             self.emotion,
             self.sentiment,
             self.voices,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -20,11 +21,14 @@ from server.agents import Agents
 from server.analysis.analyst import Analyst
 from server.auth import Tokens
 from server.config import Config
+from server.console.archive import Archive
 from server.engines import Engines, chunked
+from server.feelings import Feelings
 from server.models import CallModels
 from server.observe.live import Live
 from server.observe.metrics import Metrics
 from server.observe.recorder import Limits, Recorder, Recording
+from server.observe.redaction import redact_apart
 from server.observe.stalls import StallWatch
 from server.placed import Placed, PlacedCalls
 from server.session import Control, Session, Socket, Wire
@@ -43,14 +47,20 @@ _CONSENT_TIMEOUT_S = 5.0
 class House:
     """Opened once with `await House.open(config)`, closed once."""
 
-    def __init__(self, config: Config, metrics: Metrics) -> None:
-        self.config, self.metrics = config, metrics
+    def __init__(self, config: Config, metrics: Metrics, source: Path | None = None) -> None:
+        """`source`: the file that the configuration was read from, for who must read it again."""
+        self.config, self.metrics, self.source = config, metrics, source
         metrics.calls_limit.set(config.server.max_calls)
         self.tokens = Tokens(time.monotonic)
         self.placed = PlacedCalls(time.monotonic)
         self.ready = False
         self.sessions: dict[Session, Live] = {}
         """Every call under way, and what is to be seen of it."""
+        self.archive: Archive | None = None
+        """The recorded calls, where there are any."""
+        self.forgetful: list[Callable[[str], None]] = []
+        """Who keeps something of recorded calls, and is told the name of the folder of each that is removed."""
+        self.feelings: Feelings  # once open
         self._quiet = asyncio.Event()  # no call is under way
         self._quiet.set()
         self._stack = AsyncExitStack()
@@ -70,14 +80,21 @@ class House:
                 max_bytes=int(config.recording.max_gigabytes * (1 << 30)),
             )
             self._recorder = Recorder(
-                config.recording.dir, limits, lambda what: self.metrics.recorder.labels(what).inc()
+                config.recording.dir,
+                limits,
+                lambda what: self.metrics.recorder.labels(what).inc(),
+                redact_apart if config.recording.redact else None,
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
+        if config.recording.dir is not None and config.recording.dir.is_dir():
+            self.archive = Archive(config.recording.dir, self._recorded_now, self._call_removed)
+            self._stack.push_async_callback(self.archive.close)
         if config.tracing.endpoint is not None:
             self._tracing = self._trace()
             self._stack.push_async_callback(asyncio.to_thread, self._tracing.close)
         self._engines = await Engines.open(config, self.metrics.worker, progress)
         self._stack.push_async_callback(self._engines.close)
+        self.feelings = Feelings(self._engines)
         self._agents = await Agents.open(config, progress)
         self._stack.push_async_callback(self._agents.close)
         if self._recorder is not None and any(agent.analyse for agent in config.agents):
@@ -114,6 +131,14 @@ class House:
         await self._quiet.wait()
         await self._stack.aclose()
 
+    def _recorded_now(self) -> set[str]:
+        """Folders of calls that are being recorded."""
+        return {live.dump for live in self.sessions.values()}
+
+    def _call_removed(self, name: str) -> None:
+        for forget in self.forgetful:
+            forget(name)
+
     @property
     def full(self) -> bool:
         """Whether another call would be one too many."""
@@ -145,10 +170,13 @@ class House:
         recording = self._record(carrier, chosen.name, settings, started)
         if recording is not None:
             observers.append(recording.write)
+            live.dump = recording.path.name
         if self._tracing is not None:
             observers.append(self._tracing.call(started.call_id, carrier, chosen.name))
         session = Session(call, wire, socket, control, observers)
-        models = CallModels(self._engines, chosen, started.outbound, settings.languages, session.deliver)
+        models = CallModels(
+            self._engines, chosen, started.outbound, settings.languages, session.deliver, started.caller
+        )
         agent: Agent | None = None if chosen.kind == "echo" else self._agents.of(chosen, started)
         self.sessions[session] = live
         self._quiet.clear()
@@ -168,6 +196,8 @@ class House:
             self._count_frames(call)
             if recording is not None:
                 recorded = recording.close()
+                if self.archive is not None:
+                    self.archive.take(recording.path.name, recorded)
                 if chosen.analyse and self._analyst is not None:
                     self._analyst.take(recorded, chosen)
             log.info("call_ended", call_id=started.call_id, reason=reason)
@@ -196,6 +226,7 @@ class House:
             caller=started.caller,
             called=started.called,
             allo=version("allo"),
+            consent=self.config.recording.training_consent,
         )
         recording = self._recorder.open(meta)
         if self.config.recording.consent == "hook":

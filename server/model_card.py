@@ -24,7 +24,10 @@ def render(card: ModelCard, folder: Path, console: Console, *, trained: bool, re
     ]
     if not trained:
         kinds = dict.fromkeys(kind_of(source) for file in card.files for source in file.sources)
-        facts += [("from", ", ".join(kinds)), ("size", _megabytes(card))]
+        if card.package is not None:
+            facts += [("from", f"the package {card.package.requirement}"), ("install", card.package.install)]
+        else:
+            facts += [("from", ", ".join(kinds)), ("size", _megabytes(card))]
         console.print(_grid(facts))
         return
     own = exported.read_card(folder).provenance

@@ -4,15 +4,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.frames import AudioFormat
-from pipelines.models.ports import EmotionRecognizer, SentimentAnalyzer, SpeakerEncoder, TurnDetector
+from pipelines.models.ports import EmotionRecognizer, OverlapDetector, SentimentAnalyzer, SpeakerEncoder, TurnDetector
 from server.config import AgentConfig
 from server.engines import Engines
 from server.inference.hold import hold_music
+from server.voice_book import BookError, KnownCallers
+
+log = structlog.get_logger()
 
 Deliver = Callable[[ev.Event], None]
 
@@ -21,14 +25,24 @@ class CallModels:
     """Requests return at once; answers come through `deliver` on the event loop. After `close` nothing more comes."""
 
     def __init__(
-        self, engines: Engines, agent: AgentConfig, outbound: AudioFormat, languages: Sequence[str], deliver: Deliver
+        self,
+        engines: Engines,
+        agent: AgentConfig,
+        outbound: AudioFormat,
+        languages: Sequence[str],
+        deliver: Deliver,
+        caller: str = "",
     ) -> None:
+        """`caller`: his number, "" when withheld."""
         self._stream = engines.voice.open(deliver) if engines.voice is not None else None
         self._transcriber = engines.transcribe
         self._judge = engines.turn
+        self._overlap = engines.overlap
         self._emotion = engines.emotion if agent.emotion else None
         self._sentiment = engines.sentiment if agent.sentiment else None
-        self._voices = engines.voices if agent.follow_caller else None
+        self._voices = engines.voices if agent.tells_voices else None
+        self._known = engines.known_callers(caller) if agent.known_callers else None
+        self._asked: set[asyncio.Task[None]] = set()  # of the voice book
         self._speaker = engines.speaker(agent)
         self._outbound, self._languages = outbound, tuple(languages)
         self._hot_words = ", ".join(agent.hot_words)
@@ -50,6 +64,13 @@ class CallModels:
                 action.request, lambda: ev.TurnJudged(action.request, detector.p_end(audio)), self._deliver, self
             )
 
+    def judge_overlap(self, action: do.JudgeOverlap, audio: NDArray[np.float32]) -> None:
+        if self._overlap is not None:
+            detector: OverlapDetector = self._overlap.model
+            self._overlap.submit(
+                action.last, lambda: ev.OverlapJudged(action.last, detector.p_interruption(audio)), self._deliver, self
+            )
+
     def perceive(self, action: do.Perceive, audio: NDArray[np.float32]) -> None:
         if self._emotion is not None:
             recognizer: EmotionRecognizer = self._emotion.model
@@ -68,6 +89,21 @@ class CallModels:
                 self._deliver,
                 self,
             )
+
+    def identify(self, action: do.Identify) -> None:
+        if self._known is not None:
+            task = asyncio.get_running_loop().create_task(self._identify(self._known, action.voice))
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
+
+    async def _identify(self, known: KnownCallers, voice: bytes) -> None:
+        try:
+            found = await asyncio.to_thread(known.find, np.frombuffer(voice, "<f2").astype(np.float32))
+        except BookError as error:
+            log.warning("voice_book_unreadable", error=str(error))
+        else:
+            if found is not None:
+                self._deliver(ev.CallerKnown(found.name, found.score, found.threshold))
 
     def appraise(self, action: do.Appraise) -> None:
         if self._sentiment is not None:
@@ -93,7 +129,18 @@ class CallModels:
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()
-        for worker in (self._transcriber, self._judge, self._emotion, self._sentiment, self._voices, self._speaker):
+        for task in self._asked:
+            task.cancel()
+        workers = (
+            self._transcriber,
+            self._judge,
+            self._overlap,
+            self._emotion,
+            self._sentiment,
+            self._voices,
+            self._speaker,
+        )
+        for worker in workers:
             if worker is not None:
                 worker.cancel(self)
 

@@ -28,6 +28,11 @@ OPENERS = {
     "en": ["Let's see.", "Okay.", "Right."],
     "fr": ["Alors.", "D'accord.", "Bien."],
 }
+KNOWN_CALLER = {
+    "en": "By the voice this is probably {name}. That is no proof: ask before you rely on it.",
+    "fr": "À la voix, c'est sans doute {name}. Ce n'est pas une preuve : demande avant de t'y fier.",
+}
+"""What an agent is told, once, of a caller whose voice is known."""
 
 EXAMPLE_GREETING = {
     "en": "Riverside Medical Practice, hello. How can I help you?",

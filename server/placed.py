@@ -69,12 +69,16 @@ class Pace:
         self._limit, self._clock = limit, clock
         self._times: deque[float] = deque()
 
+    @property
+    def spent(self) -> bool:
+        """Whether there may be no more now."""
+        while self._times and self._times[0] <= self._clock() - _WITHIN_S:
+            self._times.popleft()
+        return len(self._times) >= self._limit
+
     def admit(self) -> bool:
         """Whether there may be one more now; it counts if so."""
-        now = self._clock()
-        while self._times and self._times[0] <= now - _WITHIN_S:
-            self._times.popleft()
-        if len(self._times) >= self._limit:
+        if self.spent:
             return False
-        self._times.append(now)
+        self._times.append(self._clock())
         return True

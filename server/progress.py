@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
@@ -94,3 +95,29 @@ class ReplayProgress(_Shown):
     def _begin(self, what: str, total: int | None) -> None:
         self._bars.update(self._task, description=what, total=total)
         self._say(what)
+
+
+class CallsProgress(_Shown):
+    """Of a suite of calls: one bar."""
+
+    def __init__(self, total: int, console: Console | None = None) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        super().__init__(console, *columns, transient=True)
+        self._task = self._bars.add_task("", total=total)
+        self._begun = 0
+
+    def at(self, call: str) -> None:
+        """`call` is taken up; those before it are done."""
+        self._bars.update(self._task, description=call, completed=self._begun)
+        self._begun += 1
+
+    def done(self, call: str, outcome: str) -> None:
+        """`call` is over, in whatever order; a line of its own where there is no bar."""
+        self._begun += 1
+        self._bars.update(self._task, description=call, completed=self._begun)
+        self._say(f"{call}: {outcome}")
+
+    def say(self, what: str) -> None:
+        """`what` is being loaded."""
+        self._bars.update(self._task, description=f"loading {what}")
+        self._say(f"loading {what}")

@@ -38,7 +38,13 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
     first; `progress` is told what is loaded next. Raises AlloError.
     """
     log.configure("warning", as_json=False)
-    config = load(path)
+    with models_of(load(path), meta, with_agent, progress) as models:
+        yield models
+
+
+@contextmanager
+def models_of(config: Config, meta: Meta, with_agent: bool, progress: Progress) -> Iterator[ReplayModels]:
+    """As `open_models`, of a configuration that is at hand."""
     agent = next((a for a in config.agents if a.name == meta.agent), config.agents[0])
     if agent.kind == "echo":
         raise ConfigError(
@@ -77,8 +83,10 @@ def open_models(path: Path | None, meta: Meta, with_agent: bool, progress: Progr
     judges = _judges(store, config, agent)
     with ExitStack() as stack:
         yield ReplayModels(
-            settings=measured(call_settings(config, agent), config.models, judges.emotion, judges.speaker),
-            voice_activity=voice_activity if denoiser is None else _Denoised(voice_activity, denoiser),
+            settings=measured(
+                call_settings(config, agent), config.models, judges.emotion, judges.speaker, judges.overlap
+            ),
+            voice_activity=voice_activity if denoiser is None else Denoised(voice_activity, denoiser),
             speech_to_text=speech_to_text,
             speak=speak,
             agent=stack.enter_context(_open_agent(config, agent, meta, progress)) if with_agent else None,
@@ -92,10 +100,11 @@ def _judges(store: Store, config: Config, agent: AgentConfig) -> Judges:
     """The same as `Engines` loads for that agent."""
     names = {
         "turn": config.models.turn.model,
+        "overlap": config.models.overlap.model,
         "emotion": config.models.emotion.model if agent.emotion else "none",
         "sentiment": config.models.sentiment.model if agent.sentiment else "none",
     }
-    names["speaker"] = config.models.speaker.model if agent.follow_caller else "none"
+    names["speaker"] = config.models.speaker.model if agent.tells_voices else "none"
     return Judges(**{port: load_model(store, name) for port, name in names.items() if name != "none"})
 
 
@@ -110,7 +119,7 @@ def _phrase(cache: PhraseCache, voice: TextToSpeech, text: str, language: str) -
     return kept
 
 
-class _Denoised:
+class Denoised:
     """A voice detector that hears what a denoiser leaves, as in a server; its state is both models' states."""
 
     def __init__(self, voice_activity: VoiceActivity, denoiser: Denoiser) -> None:
@@ -199,7 +208,7 @@ class LiveAgent:
         self._agent.forget(action.reply)
 
     def notice(self, action: do.Notice) -> None:
-        self._agent.notice(action.fact, action.value, action.p)
+        self._agent.notice(action.fact, action.value, action.p, action.threshold)
 
     def remember(self, action: do.Remember) -> None:
         async def remembered() -> None:

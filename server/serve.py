@@ -37,32 +37,27 @@ def run(
     try:
         import uvloop
     except ImportError:  # not built for this platform; asyncio's own loop does the same, slower
-        asyncio.run(_serve(config))
+        asyncio.run(_serve(config, path))
     else:
-        uvloop.run(_serve(config))
+        uvloop.run(_serve(config, path))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, source: Path | None) -> None:
     from server.app import create_app
+    from server.console.app import create_console
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    house = House(config, Metrics())
+    server = config.server
+    house = House(config, Metrics(), source)
     loop.add_signal_handler(signal.SIGUSR1, lambda: call_the_roll(house.sessions))
-    runner = web.AppRunner(create_app(house), access_log=None, handle_signals=False, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, config.server.host, config.server.port, backlog=512)
-    try:
-        await site.start()
-    except OSError as error:
-        await runner.cleanup()
-        raise AlloError(
-            f"cannot listen on {config.server.host}:{config.server.port}: {error.strerror}. Choose another port with --port."
-        ) from error
-    port = site._server.sockets[0].getsockname()[1]
-    log.info("listening", url=f"http://{config.server.host}:{port}")
+    runners: list[web.AppRunner] = []
+    await _listen(runners, create_app(house), server.host, server.port, "Choose another port with --port.")
+    if server.console_port is not None:
+        mend = "Choose another server.console_port."
+        await _listen(runners, create_console(house), server.console_host, server.console_port, mend, what="console")
     if not config.twilio.auth_token and not config.twilio.webhook_shared_keys:
         log.warning("unsigned", what="no Twilio token is configured: only callers on loopback are taken")
     opening = asyncio.create_task(house.open(lambda what: log.info("loading", what=what)))
@@ -79,4 +74,22 @@ async def _serve(config: Config) -> None:
         stopped.cancel()
         await asyncio.gather(opening, stopped, return_exceptions=True)
         await house.close()
-        await runner.cleanup()
+        for runner in runners:
+            await runner.cleanup()
+
+
+async def _listen(
+    runners: list[web.AppRunner], app: web.Application, host: str, port: int, mend: str, what: str = "listening"
+) -> None:
+    """Raises AlloError when that cannot be: whatever listens already is closed then."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
+    runners.append(runner)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, backlog=512)
+    try:
+        await site.start()
+    except OSError as error:
+        for one in runners:
+            await one.cleanup()
+        raise AlloError(f"cannot listen on {host}:{port}: {error.strerror}. {mend}") from error
+    log.info(what, url=f"http://{host}:{site._server.sockets[0].getsockname()[1]}")

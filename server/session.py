@@ -5,6 +5,7 @@ the socket, plus one task for each reply of the agent and each request to the ca
 """
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Sequence
 from contextlib import suppress
@@ -62,7 +63,9 @@ class Ears(Protocol):
     def analyze(self, first: int, audio: object) -> None: ...
     def transcribe(self, action: do.Transcribe, audio: object) -> None: ...
     def judge(self, action: do.JudgeTurn, audio: object) -> None: ...
+    def judge_overlap(self, action: do.JudgeOverlap, audio: object) -> None: ...
     def perceive(self, action: do.Perceive, audio: object) -> None: ...
+    def identify(self, action: do.Identify) -> None: ...
     def appraise(self, action: do.Appraise) -> None: ...
     def synthesize(self, action: do.Synthesize) -> None: ...
     def cancel_reply(self, reply: int) -> None: ...
@@ -84,7 +87,10 @@ class Session:
         observers: Sequence[Observer] = (),
     ) -> None:
         self.call, self._wire, self._socket, self._control = call, wire, socket, control
-        self._observers = observers
+        self._observers = tuple(observers)
+        self.name = secrets.token_hex(8)
+        """Ours, for addresses: a carrier's id of a call may be anything, and come twice."""
+        self.started: ev.CallStarted | None = None
         self._loop = asyncio.get_running_loop()
         self._call_id = ""
         self._born = now_us()
@@ -102,7 +108,9 @@ class Session:
             do.AnalyzeWindow: self._analyze_window,
             do.Transcribe: self._transcribe,
             do.JudgeTurn: self._judge_turn,
+            do.JudgeOverlap: self._judge_overlap,
             do.Perceive: self._perceive,
+            do.Identify: self._identify,
             do.Appraise: self._appraise,
             do.Notice: self._notice,
             do.StartReply: self._start_reply,
@@ -126,7 +134,7 @@ class Session:
 
     async def run(self, started: ev.CallStarted, models: Ears, agent: Agent | None) -> str:
         """Drive the call until either side ends it; returns the reason, as in `CallEnded`. Frees everything it used."""
-        self._models, self._agent, self._call_id = models, agent, started.call_id
+        self.started, self._models, self._agent, self._call_id = started, models, agent, started.call_id
         limit = self.call.settings.max_call_us / 1e6 + _HARD_STOP_S
         self._hard_stop = self._loop.call_later(limit, self._leave, "limit")
         reason = "lost"
@@ -239,16 +247,23 @@ class Session:
         with suppress(IndexError):  # too late to matter
             self._models.judge(action, self.call.span(action.first, action.last))
 
+    def _judge_overlap(self, action: do.JudgeOverlap) -> None:
+        with suppress(IndexError):
+            self._models.judge_overlap(action, self.call.span(action.first, action.last))
+
     def _perceive(self, action: do.Perceive) -> None:
         with suppress(IndexError):
             self._models.perceive(action, self.call.span(action.first, action.last))
+
+    def _identify(self, action: do.Identify) -> None:
+        self._models.identify(action)
 
     def _appraise(self, action: do.Appraise) -> None:
         self._models.appraise(action)
 
     def _notice(self, action: do.Notice) -> None:
         if self._agent is not None:
-            self._agent.notice(action.fact, action.value, action.p)
+            self._agent.notice(action.fact, action.value, action.p, action.threshold)
 
     def _synthesize(self, action: do.Synthesize) -> None:
         self._models.synthesize(action)
@@ -380,3 +395,29 @@ class Session:
     def stop(self) -> None:
         """The server shuts down."""
         self._leave("shutdown")
+
+    # ---- those who watch
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the call began."""
+        return (now_us() - self._born) / 1e6
+
+    def attach(self, observer: Observer) -> None:
+        """Let `observer` see what happens from now on. It must return at once and never raise."""
+        self._observers = (*self._observers, observer)
+
+    def detach(self, observer: Observer) -> None:
+        self._observers = tuple(one for one in self._observers if one is not observer)
+
+    def note(self, text: str) -> None:
+        """Whisper `text` to the agent."""
+        self.deliver(ev.NoteGiven(text))
+
+    def hang_up(self) -> None:
+        """An operator ends the call, in the middle of a word."""
+        self._errand(self._control.hang_up(), "hang_up", then="operator")
+
+    def transfer(self, number: str) -> None:
+        """An operator hands the call to `number`. A carrier that refuses it makes the call say so, as if the agent had asked."""
+        self._errand(self._control.transfer(number), "transfer", then="transfer")

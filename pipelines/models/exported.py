@@ -29,7 +29,7 @@ _AGAIN = "Export it again, or copy it again from where it was exported."
 
 class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Recordings that a model learned from. `manifest`: its path as the recipe names it; `hours` of `clips` that were used;
-    `licence`: SPDX identifier, or words; `role`: "train", "validation", "test"."""
+    `licence`: SPDX identifier, or words; `role`: "train", "validation", "test", or "noise", heard behind what is learnt."""
 
     manifest: str
     hours: float

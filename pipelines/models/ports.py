@@ -67,6 +67,15 @@ class TurnDetector(Protocol):
         ...
 
 
+class OverlapDetector(Protocol):
+    """Tells the beginning of an interruption from a murmur, a cough or a noise, before there is a word."""
+
+    def p_interruption(self, audio: Audio) -> float:
+        """Probability, 0 to 1, that who speaks over the agent wants the floor. `audio`: from 0.1 s before the onset of his speech to
+        now, less than a second. Depends on nothing else."""
+        ...
+
+
 class SpeakerEncoder(Protocol):
     """A voice as a point: two clips of one speaker lie close together, whatever he says."""
 
@@ -123,7 +132,7 @@ class Agent(Protocol):
         `speculative`: he may not have finished. Tools that do more than read wait for `commit`."""
         ...
 
-    def notice(self, fact: str, value: str, p: float) -> None:
+    def notice(self, fact: str, value: str, p: float, threshold: float = 0.0) -> None:
         """Something is known of the caller that the next answer may heed, as in `actions.Notice`."""
         ...
 

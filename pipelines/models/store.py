@@ -86,7 +86,8 @@ class Store:
         self._hub = HubFetcher()
 
     def path(self, name: str, progress: Progress = silent) -> Path:
-        """The folder of a model, every file of it with the right hash. Raises ModelError."""
+        """The folder of a model, every file of it with the right hash; of one that a package brings, whose package is
+        installed, there is none. Raises ModelError."""
         return self._require(self.registry[name], self._verified(name), progress)
 
     def verify(self, name: str, progress: Progress = silent) -> Path:
@@ -97,6 +98,8 @@ class Store:
         """Fetch what is missing or broken of a model, and return its folder. Raises ModelError."""
         card = self.registry[name]
         folder = self.root / name
+        if card.package is not None:
+            return self._require(card, {}, progress)
         with _clear_errors(f"{name} in {folder}"):
             if not self._faults(card, progress):
                 return folder
@@ -119,6 +122,8 @@ class Store:
 
     def status(self, name: str) -> Status:
         card, folder = self.registry[name], self.root / name
+        if card.package is not None:
+            return Status(card, "missing" if card.package.fault() else "ready", folder)
         verified = self._verified(name)
         with _clear_errors(f"{name} in {folder}"):
             sizes = [_stamp(folder / file.name)[0] for file in card.files]
@@ -133,6 +138,8 @@ class Store:
     def _require(self, card: ModelCard, verified: _Marker, progress: Progress) -> Path:
         with _clear_errors(f"{card.name} in {self.root / card.name}"):
             faults = self._faults(card, progress, verified)
+        if card.package is not None and (fault := card.package.fault()):
+            raise ModelError(f"{card.name}: {fault}. Run: {card.package.install}")
         if faults:
             mend = f"`allo models pull {card.name}` fetches it."
             if card.name in self.registry.added:

@@ -16,6 +16,7 @@ from pipelines.errors import ModelError
 from pipelines.models.ports import (
     Audio,
     EmotionRecognizer,
+    OverlapDetector,
     SentimentAnalyzer,
     SpeakerEncoder,
     SpeechToText,
@@ -35,6 +36,7 @@ class Latency(msgspec.Struct, frozen=True):
 
     window: int = 5 * MS
     judgement: int = 80 * MS
+    overlap: int = 5 * MS
     transcript: int = 300 * MS
     token: int = 300 * MS
     sound: int = 100 * MS
@@ -44,6 +46,7 @@ class Judges(msgspec.Struct, frozen=True):
     """Models that a call can do without."""
 
     turn: TurnDetector | None = None
+    overlap: OverlapDetector | None = None
     emotion: EmotionRecognizer | None = None
     sentiment: SentimentAnalyzer | None = None
     speaker: SpeakerEncoder | None = None
@@ -108,27 +111,36 @@ class RecordedAgent:
     """
 
     def __init__(self, dump: Dump) -> None:
-        by_number: dict[int, _RecordedReply] = {}
+        replies: list[_RecordedReply] = []
+        current: dict[int, _RecordedReply] = {}
         for step in dump.steps:
-            number = getattr(step.event, "reply", None)
-            if number in by_number and isinstance(step.event, _OF_AGENT):
-                reply = by_number[number]
-                reply.events.append((step.at - reply.at, step.event))
+            event = step.event
+            reply = current.get(getattr(event, "reply", -1))
+            if reply is not None and isinstance(event, _OF_AGENT):
+                reply.events.append((step.at - reply.at, event))
+            elif isinstance(event, ev.ModelFailed) and event.port == "agent" and event.request in current:
+                current[event.request].failed = event.reason
             for action in step.actions:
                 if isinstance(action, do.StartReply):
-                    by_number[action.reply] = _RecordedReply(step.at, action.text)
-                elif isinstance(action, do.ForgetReply):
-                    by_number.pop(action.reply, None)
-        self._replies = [reply for reply in by_number.values() if reply.events]
+                    current[action.reply] = _RecordedReply(step.at, action.text)
+                    replies.append(current[action.reply])
+                elif isinstance(action, do.ForgetReply) and action.reply in current:
+                    replies.remove(current.pop(action.reply))
+        self._replies = [reply for reply in replies if reply.events or reply.failed]
+        self.guessed = 0
+        """Replies to questions that nobody asked in the recording."""
 
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event], None, None]:
         if not self._replies:
             return
         best = max(self._replies, key=lambda reply: (not reply.used, _likeness(reply.question, action.text), -reply.at))
         best.used = True
+        self.guessed += best.question != action.text
         try:
             for took, event in best.events:
                 yield took, msgspec.structs.replace(event, reply=action.reply)
+            if best.failed:
+                raise ModelError(best.failed)
         except GeneratorExit:
             best.used = False  # cancelled: the caller went on, and the question is still to come
             raise
@@ -148,6 +160,7 @@ class RecordedAgent:
 
 _OF_AGENT = (
     ev.ReplyDelta,
+    ev.ReplyFinished,
     ev.ToolExpected,
     ev.ToolStarted,
     ev.ToolFinished,
@@ -163,6 +176,7 @@ class _RecordedReply:
         self.at, self.question = at, question
         self.events: list[tuple[int, ev.Event]] = []
         self.used = False
+        self.failed = ""
 
 
 def _likeness(one: str, other: str) -> float:
@@ -170,18 +184,24 @@ def _likeness(one: str, other: str) -> float:
 
 
 def recorded_speech(dump: Dump) -> dict[str, list[tuple[int, bytes]]]:
-    """Audio of every chunk that was synthesized to its end, by its text: (microseconds since the request, piece)."""
+    """Audio of every chunk that was synthesized to its end, by its text: (microseconds since the voice took the request up, piece). A voice does one
+    thing at a time: what a request waited for others is not counted, a run has it wait by itself."""
     asked: dict[tuple[int, int], tuple[int, str]] = {}
     pieces: dict[tuple[int, int], list[tuple[int, bytes]]] = {}
     whole: dict[str, list[tuple[int, bytes]]] = {}
+    free = 0
     for step in dump.steps:
         event = step.event
         if isinstance(event, ev.SpeechSynthesized) and (event.reply, event.chunk) in asked:
             key = (event.reply, event.chunk)
             at, text = asked[key]
+            if key not in pieces:
+                at = max(at, free)
+                asked[key] = at, text
             pieces.setdefault(key, []).append((step.at - at, event.audio))
             if event.last:
                 whole[text] = pieces[key]
+                free = step.at
         for action in step.actions:
             if isinstance(action, do.Synthesize):
                 asked[action.reply, action.chunk] = step.at, action.text
@@ -241,6 +261,13 @@ class ModelAnswers:
         start = self._stopwatch.start()
         p_end = self._judges.turn.p_end(audio)
         return self._stopwatch.since(start, self._latency.judgement), p_end
+
+    def judge_overlap(self, action: do.JudgeOverlap, audio: Audio) -> tuple[int, float] | None:
+        if self._judges.overlap is None:
+            return None
+        start = self._stopwatch.start()
+        p = self._judges.overlap.p_interruption(audio)
+        return self._stopwatch.since(start, self._latency.overlap), p
 
     def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
         asked: list[Callable[[], ev.Event]] = []

@@ -43,7 +43,8 @@ FOLDER_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}-[A-Za-z0-9._-]+")
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """What holds for the whole call. `started` is the wall clock at call time 0, in UTC."""
+    """What holds for the whole call. `started` is the wall clock at call time 0, in UTC. `consent`: who says that the caller agreed to be used for training, ""
+    when nobody does; `redacted`: what was taken out ("cards"), and stands as zeros, x and silence in events, actions and audio."""
 
     call_id: str
     carrier: str
@@ -55,6 +56,8 @@ class Meta(msgspec.Struct, frozen=True):
     caller: str = ""
     called: str = ""
     allo: str = ""
+    consent: str = ""
+    redacted: tuple[str, ...] = ()
     format: int = FORMAT
 
 

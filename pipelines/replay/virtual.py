@@ -43,6 +43,8 @@ class Answers(Protocol):
         """None where nobody judges."""
         ...
 
+    def judge_overlap(self, action: do.JudgeOverlap, audio: Audio) -> tuple[int, float] | None: ...
+
     def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
         """Of the models that there are; so for sentiment."""
         ...
@@ -52,7 +54,7 @@ class Answers(Protocol):
     def notice(self, action: do.Notice) -> None: ...
 
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
-        """The agent's events but for `ReplyFinished`. The next is asked for when the one before has happened, so that a
+        """The agent's events; `ReplyFinished` only from who knows when, else it follows the last. The next is asked for when the one before has happened, so that a
         cancelled reply, whose generator is closed, does no more than it would in a call. No event: a speculative reply
         that cannot go on without its commit."""
         ...
@@ -171,7 +173,8 @@ class _Run:
             if item.reply not in self._replies:
                 return None
             if item.last:
-                del self._replies[item.reply]
+                _, events = self._replies.pop(item.reply)
+                next(events, None)  # one that said itself that it is finished learns that this has happened
             return item.event
         assert isinstance(item, ev.Event)
         return item
@@ -235,6 +238,10 @@ class _Run:
             judged = self._answers.judge(action, self._call.span(action.first, action.last))
             if judged is not None:
                 self._push(at + judged[0], ev.TurnJudged(action.request, judged[1]))
+        elif isinstance(action, do.JudgeOverlap):
+            judged = self._answers.judge_overlap(action, self._call.span(action.first, action.last))
+            if judged is not None:
+                self._push(at + judged[0], ev.OverlapJudged(action.last, judged[1]))
         elif isinstance(action, do.Perceive):
             for took, event in self._answers.perceive(action, self._call.span(action.first, action.last)):
                 self._push(at + took, event)
@@ -312,7 +319,7 @@ class _Run:
         if event is None:
             self._held[reply] = took
         else:
-            self._push(asked + took, _OfAgent(reply, event, last=False))
+            self._push(asked + took, _OfAgent(reply, event, last=isinstance(event, ev.ReplyFinished)))
 
     def _commit(self, at: int, reply: int) -> None:
         took = self._held.pop(reply, None)

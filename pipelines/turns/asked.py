@@ -15,7 +15,8 @@ def is_keyed(text: str) -> bool:
 
 class Asked(NamedTuple):
     """`text`: what is to be answered; `said`: what he said in this turn (less, when a turn before it was taken too soon). Times are call
-    time in microseconds; `endpoint_at`: when it was decided that he had finished."""
+    time in microseconds; `endpoint_at`: when it was decided that he had finished. `speaker`: as in
+    `Turn`."""
 
     text: str
     said: str
@@ -23,6 +24,7 @@ class Asked(NamedTuple):
     started_at: int
     ended_at: int
     endpoint_at: int
+    speaker: str = ""
 
     @classmethod
     def keyed(cls, at: int, keys: str, language: str) -> Self:
@@ -39,4 +41,4 @@ class Asked(NamedTuple):
     def turn(self) -> Turn:
         """What the transcript keeps."""
         start, end = to_seconds(self.started_at), to_seconds(self.ended_at)
-        return Turn("caller", self.said, self.said, start, end, language=self.language)
+        return Turn("caller", self.said, self.said, start, end, language=self.language, speaker=self.speaker)

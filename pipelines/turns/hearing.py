@@ -24,14 +24,15 @@ _SHORT = ms_to_samples(1_200)  # too little to tell the language by
 
 
 class _Segment:
-    __slots__ = ("attempt", "first", "foreign", "last", "request", "text")
+    __slots__ = ("attempt", "first", "foreign", "last", "overheard", "request", "text")
 
     def __init__(self, first: int) -> None:
         self.first, self.last = first, first
         self.request = -1
         self.attempt = 0
         self.text: str | None = None
-        self.foreign = False  # said by another than the caller
+        self.foreign = ""  # who said it, if not the caller
+        self.overheard = ""  # and what
 
 
 class Hearing:
@@ -80,7 +81,7 @@ class Hearing:
         if last is None:
             self.started_at = said_at
         if last is not None and first - last.first < self._segment_limit:
-            last.text, last.request, last.attempt, last.foreign = None, -1, 0, False
+            last.text, last.request, last.attempt, last.foreign = None, -1, 0, ""
         else:
             self._open(max(first - self._preroll, last.last if last else 0))
         return [CancelDeadline(ENDPOINT)] if last is not None else []
@@ -157,7 +158,7 @@ class Hearing:
         first, last = segment.first, segment.last
         language = self._language_for(last - first)
         actions: list[Action] = [Transcribe(segment.request, first, last, True, language, segment.attempt)]
-        if (self._settings.feel or self._settings.follow) and not segment.attempt and last - first >= _FELT:
+        if self._settings.perceives and not segment.attempt and last - first >= _FELT:
             actions.append(Perceive(segment.request, first, last))
         return actions
 
@@ -187,22 +188,33 @@ class Hearing:
             return [CaptionUpdated(committed, " ".join(self._agreement.tentative), event.language)]
         if segment is None:
             return []
-        segment.text = "" if segment.foreign else event.text.strip()
+        segment.text = event.text.strip()
+        if segment.foreign:
+            segment.overheard, segment.text = segment.text, ""
         believed = event.language in self._settings.languages and event.p_language >= self._settings.p_language
         if segment.text and believed:
             self.language, self._language_known = event.language, True
         return self._settle()
 
-    def leave_out(self, request: int) -> list[Action]:
-        """What that request is about was not said by the caller."""
+    def leave_out(self, request: int, speaker: str) -> list[Action]:
+        """What that request is about was not said by the caller, but by `speaker`."""
         segment = self._segment(request)
         if segment is None:
             return []
-        segment.foreign = True
+        segment.foreign = speaker
         if segment.text is None:
             return []
-        segment.text = ""
+        segment.overheard, segment.text = segment.text, ""
         return self._settle()
+
+    @property
+    def overheard(self) -> list[tuple[int, int, str, str]]:
+        """What others said in this turn: from and to which media sample, who, and the words."""
+        return [
+            (min(s.first + self._preroll, s.last), s.last - _TAIL, s.foreign, s.overheard)
+            for s in self._segments
+            if s.foreign and s.overheard
+        ]
 
     def seconds(self, request: int) -> float:
         """How long the stretch of speech lasts that a request is about; 0 when it is no longer of interest."""

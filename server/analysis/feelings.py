@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
 from pipelines.analysis.analysis import Analysis, Felt, Reading, SpokenTurn
-from pipelines.audio.resample import resample
 from pipelines.models.ports import Audio, EmotionRecognizer, SentimentAnalyzer
 from pipelines.replay.dump import Dump
 from pipelines.turns.asked import is_keyed
 from pipelines.units import SAMPLE_RATE
-from server.observe.listen import both_sides
+from server.observe.listen import caller_audio
 
 _BEFORE_S, _AFTER_S = 0.3, 0.13
 """Audio around the words, as a call gives it to its models."""
@@ -25,15 +23,10 @@ def with_feelings(
     turns = analysis.turns
     felt = analysis.emotions
     if emotion is not None and not felt:
-        turns, felt = _felt(turns, _caller(dump), emotion)
+        turns, felt = _felt(turns, caller_audio(dump), emotion)
     if sentiment is not None and not any(turn.sentiment for turn in turns):
         turns = tuple(_read(turn, sentiment) for turn in turns)
     return msgspec.structs.replace(analysis, turns=turns, emotions=felt)
-
-
-def _caller(dump: Dump) -> Audio:
-    samples, _, rate = both_sides(dump)
-    return resample(samples, rate, SAMPLE_RATE).astype(np.float32) / 32_768
 
 
 def _felt(

@@ -14,6 +14,7 @@ from typing import Any
 from num2words import num2words
 
 from pipelines.analysis.analysis import Analysis, Finding
+from pipelines.analysis.speakers import is_other
 from server.agent_config import ExtractedField
 
 MAX_SUMMARY = 600
@@ -22,6 +23,9 @@ _MAX_QUOTE = 200
 _FEW_DIGITS = 3
 _SPELLED = 1e9  # nobody says larger numbers in words; and none that is not finite
 _LANGUAGES = ("en", "fr")
+_LIGATURES = str.maketrans(
+    {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae"}
+)  # which recognisers write and models do not, or the other way round
 
 Value = str | int | float | bool
 
@@ -118,7 +122,7 @@ class Said:
 
     def __init__(self, analysis: Analysis) -> None:
         heard = [turn.heard for turn in analysis.turns]
-        own = [turn.heard for turn in analysis.turns if turn.party == "caller"]
+        own = [turn.heard for turn in analysis.turns if turn.party == "caller" and not is_other(turn)]
         self._texts = (" ".join(heard), " ".join(own))
         self._plain = tuple(f" {plain(text)} " for text in self._texts)
 
@@ -139,12 +143,22 @@ class Said:
             return True
         if not abs(value) < _SPELLED:
             return False
-        spelled = (plain(num2words(value, lang=language)) for language in _LANGUAGES)
-        return any(f" {words} " in said for words in spelled for said in self._plain)
+        return any(f" {words} " in said for words in _spelled(value) for said in self._plain)
+
+
+def _spelled(value: int | float) -> Iterator[str]:
+    """The number in words, as both languages have it: French counts women apart ("vingt et une")."""
+    whole = int(value) if float(value).is_integer() else value  # a model may write 21.0
+    for language in _LANGUAGES:
+        words = plain(num2words(whole, lang=language))
+        yield words
+        if language == "fr" and words.endswith("un"):
+            yield f"{words}e"
 
 
 def plain(text: str) -> str:
-    """Words alone, with single spaces: no case, accents or punctuation."""
+    """Words alone, with single spaces: no case, accents, ligatures or punctuation."""
+    text = text.translate(_LIGATURES)
     for _ in range(2):  # what one step takes apart, the other may fold further
         text = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(char for char in text if not unicodedata.combining(char))
@@ -155,5 +169,7 @@ def figures(text: str) -> Iterator[float]:
     """Numbers written in figures; "1,500" may be one and a half, or fifteen hundred."""
     for found in re.findall(r"\d+(?:[.,\s\u202f]\d{3})+(?!\d)", text):
         yield float(re.sub(r"\D", "", found))
+    for whole, part in re.findall(r"(?<!\d)(\d{1,3}(?:[.,\s\u202f]\d{3})+)[.,](\d{1,2})(?!\d)", text):
+        yield float(re.sub(r"\D", "", whole) + "." + part)
     for found in re.findall(r"\d+(?:[.,]\d+)?", text):
         yield float(found.replace(",", "."))

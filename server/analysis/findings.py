@@ -8,6 +8,7 @@ from pipelines.adapters.agent.engine import EmbeddedEngine
 from pipelines.adapters.agent.factory import Endpoint
 from pipelines.adapters.agent.structured import ask_json
 from pipelines.analysis.analysis import Analysis, Findings
+from pipelines.analysis.speakers import is_other
 from pipelines.errors import ModelError
 from server.agent_config import ExtractedField
 from server.analysis.fields import MAX_SUMMARY, believed, schema_of
@@ -52,7 +53,10 @@ _DAYS = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
 }
-_PARTIES = {"en": {"caller": "caller", "agent": "agent"}, "fr": {"caller": "appelant", "agent": "agent"}}
+_PARTIES = {
+    "en": {"caller": "caller", "agent": "agent", "other": "somebody else"},
+    "fr": {"caller": "appelant", "agent": "agent", "other": "quelqu'un d'autre"},
+}
 
 
 async def find(
@@ -119,7 +123,11 @@ def _day(started: datetime, language: str) -> str:
 def transcript(analysis: Analysis, language: str) -> str:
     """The call as the model reads it: a line for each turn that was heard, of a long call its beginning and its end."""
     names = _PARTIES[language]
-    lines = [f"{names[turn.party]}: {' '.join(turn.heard.split())}" for turn in analysis.turns if turn.heard.strip()]
+    lines = [
+        f"{names['other' if is_other(turn) else turn.party]}: {' '.join(turn.heard.split())}"
+        for turn in analysis.turns
+        if turn.heard.strip()
+    ]
     text = "\n".join(lines)
     if len(text) <= _HEAD + _TAIL:
         return text

@@ -9,13 +9,14 @@ import msgspec
 
 from pipelines.analysis.analysis import Analysis, Overlap, Silence, SpokenTurn, ToolCall
 from pipelines.replay.dump import Dump
-from server.analysis.picture import clock, draw
+from server.analysis.picture import clock, draw, speaker_colours
 
 _LONG_SILENCE_S = 2.0  # is a line of the transcript
 
 OUTCOMES = {
     "caller": "the caller hung up",
     "agent": "the agent hung up",
+    "operator": "an operator hung up",
     "transfer": "handed to a person",
     "silence": "nobody spoke any more",
     "limit": "the longest time a call may last was over",
@@ -39,24 +40,34 @@ class Line(msgspec.Struct, frozen=True):
 
 def render(analysis: Analysis, dump: Dump) -> str:
     """The page. `dump` is the one that was analysed: the picture shows its sound."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    return (
+        environment(Path(__file__).parent)
+        .get_template("page.html.j2")
+        .render(
+            call=analysis,
+            picture=draw(analysis, dump),
+            lines=lines(analysis),
+            colours=speaker_colours(analysis),
+            outcome=OUTCOMES.get(analysis.outcome, analysis.outcome),
+            overlapped=sum(overlap.seconds for overlap in analysis.overlaps),
+            silent=sum(silence.seconds for silence in analysis.silences),
+            murmurs=[overlap for overlap in analysis.overlaps if is_murmur(overlap)],
+        )
+    )
+
+
+def environment(templates: Path) -> jinja2.Environment:
+    """For templates of a folder: every word is escaped, and shows what it is."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clock=clock, ms=_ms, percent=lambda share: f"{share:.0%}", value=_value)
-    return environment.get_template("page.html.j2").render(
-        call=analysis,
-        picture=draw(analysis, dump),
-        lines=lines(analysis),
-        outcome=OUTCOMES.get(analysis.outcome, analysis.outcome),
-        overlapped=sum(overlap.seconds for overlap in analysis.overlaps),
-        silent=sum(silence.seconds for silence in analysis.silences),
-        murmurs=[overlap for overlap in analysis.overlaps if is_murmur(overlap)],
-    )
+    made.filters.update(clock=clock, ms=_ms, percent=lambda share: f"{share:.0%}", value=_value)
+    return made
 
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from pipelines.analysis.analysis import Analysis
+from pipelines.analysis.speakers import OTHER, names
 from pipelines.replay.dump import Dump
 from server.observe.listen import Samples, both_sides
 
@@ -15,6 +16,7 @@ _NARROWEST, _WIDEST = 880.0, 12_000.0
 _LETTER = 6.2  # units of a label's letter
 _COLUMN = 2.0  # units of a wave's column
 _AMPLITUDE = 36.0
+_COLOURS = 4  # of others on the caller's line
 _QUIET = 1_600  # a voice that never reaches this is drawn as quiet as it is
 
 
@@ -51,6 +53,7 @@ class Picture(msgspec.Struct, frozen=True):
     caller_wave: str
     agent_wave: str
     ticks: list[Tick]
+    speakers: list[Box]
     feelings: list[Box]
     sentiments: list[Bar]
     overlaps: list[Box]
@@ -60,10 +63,15 @@ class Picture(msgspec.Struct, frozen=True):
     events: list[Box]
 
 
-def draw(analysis: Analysis, dump: Dump) -> Picture:
-    """Lay a call out. `dump` is the one that was analysed: its sound is drawn."""
+def width_of(seconds: float, per_second: float = _PER_SECOND) -> float:
+    """Units of a picture of so long a call."""
+    return min(max(seconds * per_second, _NARROWEST), _WIDEST)
+
+
+def draw(analysis: Analysis, dump: Dump, width: float | None = None) -> Picture:
+    """Lay a call out. `dump` is the one that was analysed: its sound is drawn. `width`: units; default by its length."""
     seconds = max(analysis.seconds, 1.0)
-    width = min(max(seconds * _PER_SECOND, _NARROWEST), _WIDEST)
+    width = width or width_of(seconds)
     scale = width / seconds
     caller, agent, _ = both_sides(dump)
 
@@ -71,11 +79,16 @@ def draw(analysis: Analysis, dump: Dump) -> Picture:
         return Box(round(start * scale, 1), round(max(length * scale, 1.0), 1), label, title, kind)
 
     turns = [turn for turn in analysis.turns if turn.sentiment is not None]
+    colours = speaker_colours(analysis)
     return Picture(
         width=round(width, 1),
         caller_wave=wave(caller, width),
         agent_wave=wave(agent, width),
         ticks=[Tick(round(at * scale, 1), clock(at)) for at in ticks(seconds, scale)],
+        speakers=[
+            box(s.start, s.end - s.start, "", f"{clock(s.start)} {s.speaker}", f"s{colours[s.speaker]}")
+            for s in analysis.speakers
+        ],
         feelings=[
             box(f.start, f.end - f.start, f.label, f"{clock(f.start)} {f.label}, {f.p:.0%}", f.label)
             for f in analysis.emotions
@@ -98,7 +111,7 @@ def draw(analysis: Analysis, dump: Dump) -> Picture:
             for s in analysis.silences
         ],
         music=[box(m.start, m.end - m.start, "♪", f"{clock(m.start)} hold music") for m in analysis.music],
-        interruptions=_apart(
+        interruptions=apart(
             [
                 box(
                     i.at,
@@ -110,8 +123,14 @@ def draw(analysis: Analysis, dump: Dump) -> Picture:
             ],
             width,
         ),
-        events=_apart(_events(analysis, box), width),
+        events=apart(_events(analysis, box), width),
     )
+
+
+def speaker_colours(analysis: Analysis) -> dict[str, int]:
+    """For each who spoke on the caller's line the number of his colour: 0 the caller, others from 1 on, who share the last."""
+    others = [name for name in names(analysis.speakers) if name.startswith(OTHER)]
+    return {name: min(others.index(name) + 1, _COLOURS) if name in others else 0 for name in names(analysis.speakers)}
 
 
 def _events(analysis: Analysis, box: Callable[..., Box]) -> list[Box]:
@@ -123,7 +142,7 @@ def _events(analysis: Analysis, box: Callable[..., Box]) -> list[Box]:
     return [*tools, *keys]
 
 
-def _apart(boxes: list[Box], width: float) -> list[Box]:
+def apart(boxes: list[Box], width: float) -> list[Box]:
     """Boxes whose labels do not run into each other: of those that would, the first is written. The last may end at the picture's edge."""
     out: list[Box] = []
     free = 0.0

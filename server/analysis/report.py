@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.analysis.analysis import Analysis, Finding, SpokenTurn
+from pipelines.analysis.speakers import is_other, names
 from server.analysis.page import OUTCOMES, is_murmur
 from server.analysis.picture import clock
 
@@ -26,7 +27,7 @@ def report(analysis: Analysis) -> RenderableType:
     transcript = Table.grid(padding=(0, 2))
     for turn in analysis.turns:
         name = turn.speaker or turn.party
-        style = "cyan" if turn.party == "caller" else "yellow"
+        style = "magenta" if is_other(turn) else "cyan" if turn.party == "caller" else "yellow"
         transcript.add_row(Text(clock(turn.start), style="dim"), Text(_plain(name), style=style), _words(turn))
     return Group(*parts, Text(), transcript)
 
@@ -49,6 +50,12 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("call", f"{analysis.agent}, {analysis.call_id}, {analysis.started:%Y-%m-%d %H:%M:%S} UTC"),
         ("length", f"{clock(analysis.seconds)}, {OUTCOMES.get(analysis.outcome, analysis.outcome)}{incomplete}"),
     ]
+    if (known := analysis.known_caller) is not None:
+        facts.append(
+            ("known caller", f"{known.name}, by his voice: {known.score:.2f}, from {known.threshold:.2f}; no proof")
+        )
+    if len(speakers := names(analysis.speakers)) > 1:
+        facts.append(("on the caller's line", ", ".join(speakers)))
     if analysis.answered:
         facts.append(("answered by", analysis.answered))
     facts.append(("talk", ", ".join(f"{party} {t.share:.0%} ({t.seconds:.1f} s)" for party, t in talk.items())))

@@ -69,7 +69,7 @@ class Conversation:
     async def _do(self, number: int, step: object, start: int) -> str | None:
         match step:
             case Listen():
-                return await self._hear_out(step, start)
+                return await hear_out(self.line, step, start)
             case Say(clip=name):
                 await asyncio.sleep(_BREATH_S)
                 await self._say(number, name, step.gain_db)
@@ -99,31 +99,8 @@ class Conversation:
         await self.line.wait_ended((end - self.line.now) / 1e6)
         return Said(number, clip, start, end)
 
-    async def _hear_out(self, step: Listen, start: int) -> str | None:
-        """Until the agent has finished what it says after `start`."""
-        ear = self.line.ear
-        if not await self._audible(start, 0.0, step.within):
-            return f"the agent said nothing within {step.within:g} s"
-        while self.line.ended_at is None:
-            now = self.line.now
-            wanted = step.quiet if ear.heard(start, now) >= step.least * 1e6 else max(step.patience, step.quiet)
-            since = int(now - wanted * 1e6)
-            if since > start and ear.audible_from(since, now) is None:
-                return None
-            await asyncio.sleep(_POLL_S)
-        return None
-
-    async def _audible(self, start: int, least: float, within: float) -> bool:
-        """Until the agent was audible for more than `least` seconds after `start`; False when `within` passes, or the
-        call ends, first."""
-        while self.line.now < start + within * 1e6 and self.line.ended_at is None:
-            if self.line.ear.heard(start, self.line.now) > least * 1e6:
-                return True
-            await asyncio.sleep(_POLL_S)
-        return False
-
     async def _interrupt(self, number: int, step: Interrupt, start: int) -> str | None:
-        if not await self._audible(start, step.after, step.within):
+        if not await audible(self.line, start, step.after, step.within):
             return (
                 f"the agent did not speak for {step.after:g} s within {step.within:g} s: there was nothing to interrupt"
             )
@@ -131,7 +108,7 @@ class Conversation:
         return None
 
     async def _sound_over(self, number: int, step: Over, start: int) -> str | None:
-        if not await self._audible(start, step.after, step.within):
+        if not await audible(self.line, start, step.after, step.within):
             return (
                 f"the agent did not speak for {step.after:g} s within {step.within:g} s: there was nothing to go over"
             )
@@ -144,3 +121,28 @@ class Conversation:
         said = self.said[-1]
         last = self.line.ear.audible_until(said.start, said.end)
         return None if last > said.end - _NO_GAP_US else last - said.start
+
+
+async def hear_out(line: Line, step: Listen, start: int) -> str | None:
+    """Until the agent has finished what it says after `start`; what was wrong with that, or None."""
+    ear = line.ear
+    if not await audible(line, start, 0.0, step.within):
+        return f"the agent said nothing within {step.within:g} s"
+    while line.ended_at is None:
+        now = line.now
+        wanted = step.quiet if ear.heard(start, now) >= step.least * 1e6 else max(step.patience, step.quiet)
+        since = int(now - wanted * 1e6)
+        if since > start and ear.audible_from(since, now) is None:
+            return None
+        await asyncio.sleep(_POLL_S)
+    return None
+
+
+async def audible(line: Line, start: int, least: float, within: float) -> bool:
+    """Until the agent was audible for more than `least` seconds after `start`; False when `within` passes, or the call
+    ends, first."""
+    while line.now < start + within * 1e6 and line.ended_at is None:
+        if line.ear.heard(start, line.now) > least * 1e6:
+            return True
+        await asyncio.sleep(_POLL_S)
+    return False

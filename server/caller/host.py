@@ -35,10 +35,11 @@ class Host:
         log: Path,
         cpu: int | None = None,
         environment: dict[str, str] | None = None,
+        module: str = "server",
     ) -> None:
         """`arguments` go to `allo serve` (`--port 0` takes a free port); `log` takes its log lines; `cpu`: the one core
-        it may use."""
-        self._command = [sys.executable, "-m", "server", "serve", "--log-json", *arguments]
+        it may use; `module`: what is run as `allo`."""
+        self._command = [sys.executable, "-m", module, "serve", "--log-json", *arguments]
         self._log, self._cpu = log, cpu
         self._environment = os.environ | (environment or {})
         self._url: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -7,7 +7,7 @@ from rich.text import Text
 from server.caller.report import HeardTurn, Report
 
 _LATE_S = 0.05
-_COLOURS = {"caller": "cyan", "agent": "green"}
+_COLOURS = {"caller": "cyan", "agent": "green", "other": "magenta"}
 
 
 def line_of(turn: HeardTurn) -> Text:

@@ -22,17 +22,18 @@ _MAX_PENDING = 16  # windows of one call: half a second; older ones say nothing 
 _MAX_BATCH = 64  # its answers are handled in one go: 64 x 40 us stay below what the loop may be held for
 _FEW = 4  # calls, up to which a run each costs too little to wait for company
 _PERIOD_S = 0.008  # from one batch's start to the next, with more calls than those
+_DENOISE_S = 0.016  # in a batch: half the time until every call's next window
 _TIMEOUT_S = 2.0  # a run takes milliseconds; a machine that swaps may take a second
 
 
 class VoiceStream:
     """Voice activity of one call. Answers come to its `deliver` in order, on the event loop, and none after `close`."""
 
-    def __init__(self, worker: "VoiceWorker", deliver: Deliver, state: object, noise: object) -> None:
+    def __init__(self, worker: "VoiceWorker", deliver: Deliver, state: object) -> None:
         self._worker = worker
         self.deliver = deliver
         self.state = state
-        self.noise = noise  # the denoiser's state
+        self.noise: object = None  # the denoiser's state, None before its first window
         self.pending: deque[tuple[int, Audio, float]] = deque()  # first sample, samples, when it came
         self.closed = False
 
@@ -56,7 +57,8 @@ Asked = tuple[VoiceStream, int]
 class VoiceWorker:
     """Made, used and closed on one event loop. `observe(name, value)` is told, on the loop, of every batch:
     "vad_wait_s" (its oldest window's), "vad_run_s", "vad_batch" (windows in it), "vad_depth" (calls that still wait);
-    of "vad_dropped" and "vad_failed" (windows); and of "vad_timeout" (runs)."""
+    of "vad_dropped" and "vad_failed" (windows), "denoise_skipped" (windows that were heard with their noise); and of
+    "vad_timeout" (runs)."""
 
     def __init__(
         self,
@@ -65,10 +67,12 @@ class VoiceWorker:
         *,
         observe: Observe,
         timeout_s: float = _TIMEOUT_S,
+        denoise_s: float = _DENOISE_S,
     ) -> None:
         """`denoiser` cleans what the model hears, which is then `denoiser.delay` samples late; pre-roll covers it.
-        `timeout_s`: longest a run may take."""
+        `timeout_s`: longest a run may take; `denoise_s`: of it, after how much no more windows are cleaned."""
         self._vad, self._denoiser, self._observe, self._timeout_s = vad, denoiser, observe, timeout_s
+        self._denoise_s = denoise_s
         self._loop = asyncio.get_running_loop()
         self._thread = ModelThread("vad")
         self._ready: deque[VoiceStream] = deque()  # streams with windows waiting, each once, longest waiting first
@@ -83,8 +87,7 @@ class VoiceWorker:
     def open(self, deliver: Deliver) -> VoiceStream:
         """A call begins to listen."""
         self._open += 1
-        noise = self._denoiser.initial_state() if self._denoiser is not None else None
-        return VoiceStream(self, deliver, self._vad.initial_state(), noise)
+        return VoiceStream(self, deliver, self._vad.initial_state())
 
     async def aclose(self) -> None:
         """End the thread; windows that wait are forgotten."""
@@ -153,10 +156,19 @@ class VoiceWorker:
     def _analyze(
         self, audio: list[Audio], states: list[object], noises: list[object]
     ) -> tuple[list[float], list[object], list[object]]:
-        """On the thread: probabilities, the model's new states, the denoiser's new states."""
-        if self._denoiser is not None:
-            cleaned = [self._denoiser.denoise(samples, noise) for samples, noise in zip(audio, noises, strict=True)]
-            audio, noises = [samples for samples, _ in cleaned], [noise for _, noise in cleaned]
+        """On the thread: probabilities, the model's new states, the denoiser's new states.
+
+        When the denoiser has had its time in a batch, the other windows are heard as they came: noise costs a call less than lateness.
+        """
+        if (denoiser := self._denoiser) is not None:
+            began, audio, noises = time.monotonic(), list(audio), list(noises)
+            for n, (samples, noise) in enumerate(zip(audio, noises, strict=True)):
+                if time.monotonic() - began >= self._denoise_s:
+                    self._loop.call_soon_threadsafe(self._observe, "denoise_skipped", len(audio) - n)
+                    break
+                # A call's first state is made here: a packaged denoiser may take a third of a second for it.
+                noise = denoiser.initial_state() if noise is None else noise
+                audio[n], noises[n] = denoiser.denoise(samples, noise)
         p_speech, states = self._vad.analyze(audio, states)
         return p_speech, states, noises
 

@@ -8,11 +8,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from pipelines.audio.g711 import decode
+from pipelines.audio.resample import resample
 from pipelines.events import MediaReceived
 from pipelines.frames import AudioFormat
+from pipelines.models.ports import Audio
 from pipelines.replay.dump import Dump
 from pipelines.replay.ear import Sound, heard
-from pipelines.units import MS, SECOND
+from pipelines.units import MS, SAMPLE_RATE, SECOND
 
 Samples = NDArray[np.int16]
 
@@ -32,6 +34,12 @@ def both_sides(dump: Dump) -> tuple[Samples, Samples, int]:
     rate = max(inbound.sample_rate, outbound.sample_rate)
     length = dump.duration_us * rate // SECOND
     return _lay(said(dump), inbound, rate, length), _lay(heard(dump), outbound, rate, length), rate
+
+
+def caller_audio(dump: Dump) -> Audio:
+    """The caller's side from call time 0, as models hear it: float32 mono 16 kHz, [-1, 1]."""
+    samples, _, rate = both_sides(dump)
+    return resample(samples, rate, SAMPLE_RATE).astype(np.float32) / 32_768
 
 
 def said(dump: Dump) -> list[Sound]:

@@ -112,10 +112,11 @@ class Watching:
 class Live:
     """The observer of one session, and what it has seen.
 
-    `call_id`, `carrier`, `agent`, `caller`: as the call was taken; "" and 0 before. Numbers are for those who may see them."""
+    `call_id`, `carrier`, `agent`, `caller`: as the call was taken; "" and 0 before. Numbers are for those who may see them. `dump`: the name
+    of its recording's folder, "" where it is not recorded."""
 
     def __init__(self) -> None:
-        self.call_id = self.carrier = self.caller = self.agent = ""
+        self.call_id = self.carrier = self.caller = self.agent = self.dump = ""
         self.at = 0.0
         self.state = ""
         self.gap: float | None = None

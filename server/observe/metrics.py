@@ -24,6 +24,7 @@ _FACTS = {
     "filler",
     "gone_on",
     "hold",
+    "known_caller",
     "apology",
     "media_starved",
     "opener",
@@ -34,7 +35,7 @@ _FACTS = {
     "tool_failed",
     "turn_limit",
 }
-_REASONS = {"caller", "agent", "transfer", "silence", "limit", "failed", "lost", "refused", "shutdown"}
+_REASONS = {"caller", "agent", "operator", "transfer", "silence", "limit", "failed", "lost", "refused", "shutdown"}
 
 
 class Metrics:

@@ -11,9 +11,10 @@ descriptors.
 """
 
 import os
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ import msgspec
 import structlog
 
 from pipelines.actions import Action, Turn, TurnTaken
+from pipelines.analysis.cards import has_card
 from pipelines.events import Event
 from pipelines.replay.dump import META, TRANSCRIPT, Meta, Pages, encode_meta, encode_transcript, folder_name
 from server.observe.retention import Retention
@@ -29,6 +31,7 @@ from server.observe.retention import Retention
 FLUSH_S = 0.5
 PRUNE_S = 60.0
 _STOP_S = 10.0  # patience with a stuck disk at shutdown
+_REDACT_S = 60.0  # patience with redaction at shutdown
 _QUIET_S = 60.0  # between two log lines about a disk that is slow or full
 
 _log = structlog.get_logger()
@@ -64,6 +67,7 @@ class Recording:
         self._reported = False  # that it stopped was said
         self._fault = ""  # why a step could not be written
         self._done: Future[Path | None] = Future()
+        self._done.set_running_or_notify_cancel()  # who waits for it and is cancelled does not cancel it
 
     def write(self, at: int, event: Event, actions: Iterable[Action]) -> None:
         """Record one step: an event, its call time in microseconds, and what the call decided."""
@@ -105,11 +109,18 @@ class Recorder:
     """Records calls under one root folder, with one thread for all of them."""
 
     def __init__(
-        self, root: Path, limits: Limits | None = None, count: Callable[[str], None] = lambda what: None
+        self,
+        root: Path,
+        limits: Limits | None = None,
+        count: Callable[[str], None] = lambda what: None,
+        redact: Callable[[Path], bool] | None = None,
     ) -> None:
         """`count` is called, on any thread, once for each "recorded", "discarded", "overrun" (the disk was too slow),
-        "failed" (the disk refused, or a step could not be written) and "removed" (by the limits). Raises OSError when
-        `root` cannot be made."""
+        "failed" (the disk refused, or a step could not be written, or a card number could not be taken out) and "removed" (by the limits).
+        `redact`: takes card numbers out of a finished dump that seems to hold one, and says whether that was done; it may take its time. A dump of which it
+        was not done is removed. Raises OSError when `root` cannot be made."""
+        self._redact = redact
+        self._redacting: list[threading.Thread] = []
         self.root = root
         self._limits = limits or Limits()
         self._count = count
@@ -135,6 +146,8 @@ class Recorder:
         self._stopping = True
         self._wake.set()
         self._thread.join(_STOP_S)
+        for thread in self._redacting:
+            thread.join(_REDACT_S)
 
     # ---- the thread
 
@@ -176,6 +189,9 @@ class Recorder:
                     self._stop(recording, "overrun", "the disk is slower than the calls")
                 elif asked:
                     _create(recording.path / TRANSCRIPT, encode_transcript(recording._turns))
+                    if self._redact is not None and _tells_card(recording._turns):
+                        self._clean(recording, self._redact)
+                        return True
                     outcome, kept = "recorded", recording.path
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -189,6 +205,22 @@ class Recorder:
         if asked:
             recording._done.set_result(kept)
         return bool(asked)
+
+    def _clean(self, recording: Recording, redact: Callable[[Path], bool]) -> None:
+        """Take card numbers out, on a thread that nobody waits for; the recording is done when they are."""
+
+        def clean() -> None:
+            kept: Path | None = recording.path
+            if not redact(recording.path):
+                kept = None
+                shutil.rmtree(recording.path, ignore_errors=True)
+                _log.error("recording_not_redacted", call_id=recording.meta.call_id, dump=recording.path.name)
+            self._count("recorded" if kept else "failed")
+            recording._done.set_result(kept)
+
+        thread = threading.Thread(target=clean, name="redaction", daemon=True)
+        self._redacting = [other for other in self._redacting if other.is_alive()] + [thread]
+        thread.start()
 
     def _stop(self, recording: Recording, outcome: str, reason: str) -> None:
         """Give a call's recording up, not the call; it is remembered until the call ends, since it may be discarded."""
@@ -208,6 +240,11 @@ class Recorder:
             return
         for _ in range(removed):
             self._count("removed")
+
+
+def _tells_card(turns: Sequence[Turn]) -> bool:
+    said = [turn.text for turn in turns if turn.party == "caller"]
+    return has_card(said) or any(has_card([turn.text]) for turn in turns)
 
 
 # ---- files

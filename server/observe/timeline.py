@@ -156,8 +156,8 @@ def _row(
     _wave(axes, agent, rate, start, end, _AGENT_WAVE, AGENT)
     for overlap in _overlaps(turns):
         axes.axvspan(overlap.start, overlap.end, ymin=0.18, ymax=0.85, color=OVERLAP, alpha=0.28, linewidth=0)
-    for party in ("caller", "agent"):
-        own = [turn for turn in turns if turn.party == party and turn.end > turn.start]
+    for agents in (False, True):
+        own = [turn for turn in turns if (turn.party == "agent") is agents and turn.end > turn.start]
         for turn, following in zip_longest(own, own[1:]):
             _turn(axes, turn, start, end, following.start if following else math.inf, letters)
     _captions(axes, dump, start, end)
@@ -200,8 +200,10 @@ def _turn(axes: "Axes", turn: Turn, start: float, end: float, following: float, 
     left, right = max(turn.start, start), min(turn.end, end)
     if left >= right:
         return
-    caller = turn.party == "caller"
+    caller = turn.party != "agent"
     middle, colour, va = (_CALLER_TEXT, CALLER, "bottom") if caller else (_AGENT_TEXT, AGENT, "top")
+    if turn.party == "other":
+        colour = _FAINT
     axes.plot([left, right], [middle, middle], color=colour, linewidth=3, solid_capstyle="butt")
     middle += 0.1 if caller else -0.1
     if turn.gap is not None and turn.start >= start:
@@ -265,9 +267,9 @@ def _notes(axes: "Axes", dump: Dump, start: float, end: float, letters: Letterin
     for at, event in dump.events(DigitReceived):
         labels.append((at / SECOND, f"key {event.digit}", _INK, "normal"))
     for at, action in dump.actions(Observed):
-        if start <= at / SECOND < end and action.fact in _LABELLED:
+        if start <= at / SECOND < end and action.fact in LABELLED:
             axes.plot([at / SECOND] * 2, [_LABELS + 0.15, _GAP], color=_INK, linewidth=0.9, linestyle=(0, (3, 2)))
-            labels.append((at / SECOND, _LABELLED[action.fact], _INK, "bold"))
+            labels.append((at / SECOND, LABELLED[action.fact], _INK, "bold"))
     for at, words, colour, weight in sorted(labels):
         if start <= at < end:  # where they crowd, the first is written: the lines are there for all
             letters.caption(axes, at, _LABELS, words, 0, colour=colour, weight=weight, whole=True)
@@ -275,7 +277,7 @@ def _notes(axes: "Axes", dump: Dump, start: float, end: float, letters: Letterin
     axes.vlines(times, _AGENT_WAVE - 0.9, _AGENT_WAVE + 0.9, color=_INK, linewidth=1.6)
 
 
-_LABELLED = {
+LABELLED = {
     "barge_in": "barge-in",
     "backchannel": "backchannel",
     "false_interruption": "false interruption",

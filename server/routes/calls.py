@@ -24,10 +24,8 @@ log = structlog.get_logger()
 
 _MESSAGE_LIMIT = 2_000  # characters: two minutes and a half
 # No short numbers: they are emergency services, or dear.
-Number = Annotated[
-    str,
-    shaped(r"\+[1-9][0-9]{6,14}|sips?:[^\s<>\"']{3,200}", "a number is written +33123456789, or as a SIP address"),
-]
+NUMBER = r"\+[1-9][0-9]{6,14}|sips?:[^\s<>\"']{3,200}"
+Number = Annotated[str, shaped(NUMBER, "a number is written +33123456789, or as a SIP address")]
 
 
 class CallRequest(Section):

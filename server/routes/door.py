@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from typing import Generic, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from aiohttp import web
@@ -110,6 +110,34 @@ class Door:
     def _trusted(self, peer: str | None) -> bool:
         ip = auth.address(peer)
         return ip is not None and any(ip in network for network in self._proxies)
+
+    def trusts(self, request: web.Request) -> bool:
+        """Whether one of our own proxies sent it."""
+        return self._trusted(request.remote)
+
+    def hosts(self, request: web.Request) -> set[str]:
+        """Names (with ports) under which the request may have reached us, in small letters."""
+        names = {request.host, urlsplit(self._public or "").netloc}
+        if self.trusts(request):
+            names.add(_first(request.headers.get("X-Forwarded-Host", "")))
+        return {name.lower() for name in names if name}
+
+    def encrypted(self, request: web.Request) -> bool:
+        """Whether whoever asks did so over TLS."""
+        told = _first(request.headers.get("X-Forwarded-Proto", "")).lower() if self.trusts(request) else ""
+        return request.secure or told == "https"
+
+    def client(self, request: web.Request) -> str:
+        """Whom to blame: the address that the first of our proxies was reached from, or the peer's own. Of IPv6 the network, since
+        whoever has one address has many."""
+        chain = [*",".join(request.headers.getall("X-Forwarded-For", [])).split(","), request.remote or ""]
+        peer = chain.pop()
+        while chain and self._trusted(peer):
+            peer = chain.pop()
+        ip = auth.address(peer.strip())
+        if ip is None:
+            return "unknown"
+        return ":".join(ip.exploded.split(":")[:4]) if ip.version == 6 else str(ip)
 
     async def form(self, request: web.Request) -> MultiDict[str]:
         """The fields of a form; none where the body is no form (then no signature fits it either)."""

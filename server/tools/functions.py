@@ -10,6 +10,7 @@ from agents import FunctionTool, function_tool
 
 from pipelines.adapters.agent.watched import reading
 from pipelines.errors import ConfigError
+from server.tools.proof import guarded
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -17,6 +18,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def reads_only(function: Function) -> Function:
     """Decorator: the tool changes nothing anywhere, so it may run before it is sure that its answer is wanted."""
     function.reads_only = True  # type: ignore[attr-defined]
+    return function
+
+
+def sensitive(function: Function) -> Function:
+    """Decorator: the tool is not run before the caller has proven who he is, which a known voice or number does not. A tool that checks what
+    only he knows says so by `CallContext.prove()`."""
+    function.sensitive = True  # type: ignore[attr-defined]
     return function
 
 
@@ -29,7 +37,8 @@ def function_as_tool(function: Callable[..., Any]) -> FunctionTool:
     """
     tool = function_tool(function, strict_mode=False, failure_error_function=None)
     tool.description = (inspect.getdoc(function) or "").partition("\n")[0]
-    return reading(tool) if getattr(function, "reads_only", False) else tool
+    tool = reading(tool) if getattr(function, "reads_only", False) else tool
+    return guarded(tool) if getattr(function, "sensitive", False) else tool
 
 
 def load_function(path: str) -> FunctionTool:

@@ -9,6 +9,7 @@ from agents import FunctionTool
 from agents.tool_context import ToolContext
 
 from pipelines.adapters.agent.watched import ReadingTool
+from server.tools.proof import guarded, proving
 
 
 class HttpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,6 +23,10 @@ class HttpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     method: str = "POST"
     parameters: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object", "properties": {}})
     headers: dict[str, str] = {}
+    sensitive: bool = False
+    """Not to be run before the caller has proven who he is."""
+    proves: bool = False
+    """That it succeeds proves who the caller is."""
     max_bytes: int = 16_384
     """Longest answer read; a longer one fails the tool."""
 
@@ -63,10 +68,11 @@ def http_tool(spec: HttpTool, session: aiohttp.ClientSession) -> FunctionTool:
             return answer.decode(response.charset or "utf-8", errors="replace")
 
     kind = ReadingTool if spec.method == "GET" else FunctionTool  # RFC 9110, section 9.2.1: GET is safe
-    return kind(
+    tool = kind(
         name=spec.name,
         description=spec.description,
         params_json_schema=spec.parameters,
         on_invoke_tool=invoke,
         strict_json_schema=False,
     )
+    return guarded(tool) if spec.sensitive else proving(tool) if spec.proves else tool

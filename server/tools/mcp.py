@@ -10,13 +10,14 @@ from mcp.types import Tool as MCPTool
 
 from pipelines.adapters.agent.watched import reading
 from pipelines.errors import ConfigError
+from server.tools.proof import guarded
 
 _CONNECT_S = 15.0
 
 
 class McpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One server: `url` (streamable HTTP) or `command` (a program that speaks over its standard input and output).
-    `tools`: those the agent may use; empty for all. `env`: of the program."""
+    `tools`: those the agent may use; empty for all. `sensitive`: those that wait until the caller has proven who he is. `env`: of the program."""
 
     name: str
     url: str = ""
@@ -24,6 +25,7 @@ class McpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     env: dict[str, str] = {}
     tools: list[str] = []
+    sensitive: list[str] = []
 
     def __repr__(self) -> str:
         return f"McpServer(name={self.name!r}, url={self.url!r}, command={self.command!r})"  # headers and env hold keys
@@ -49,10 +51,11 @@ async def mcp_tools(spec: McpServer, server: MCPServer) -> list[FunctionTool]:
             listed = await server.list_tools()
     except Exception as error:  # the transport raises whatever its layers raise
         raise ConfigError(f"mcp server {spec.name!r} cannot be used: {type(error).__name__}") from error
-    missing = set(spec.tools) - {tool.name for tool in listed}
+    missing = {*spec.tools, *spec.sensitive} - {tool.name for tool in listed}
     if missing:
         raise ConfigError(f"mcp server {spec.name!r} has no tool {', '.join(sorted(missing))}")
-    return [_tool(tool, server) for tool in listed if not spec.tools or tool.name in spec.tools]
+    tools = [_tool(tool, server) for tool in listed if not spec.tools or tool.name in spec.tools]
+    return [guarded(tool) if tool.name in spec.sensitive else tool for tool in tools]
 
 
 def _tool(listed: MCPTool, server: MCPServer) -> FunctionTool:

@@ -27,7 +27,8 @@ class FakeHouse:
         self.placed = PlacedCalls(lambda: self.now)
         self.outbound: dict[str, Placed] = {}
         self.ready, self.full = True, False
-        self.sessions: set[object] = set()
+        self.sessions: dict[object, Any] = {}
+        self.archive, self.source, self.forgetful = None, None, []
         self.calls: dict[str, list[ev.Event]] = {}
         self.controls: dict[str, Any] = {}
         self.ended: dict[str, str] = {}

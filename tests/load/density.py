@@ -56,7 +56,7 @@ drain_seconds = 0
 [[agents]]
 name = "echo"
 kind = "echo"
-analyze = {analyze}
+voice_activity = {analyze}
 max_call_s = 3600
 """
 

@@ -27,8 +27,9 @@ _STAMP = 8  # characters of base64, 6 bytes of audio
 class Script:
     """What every call says: frame k of each is the same but for its stream. `stamps` finds k in what comes back."""
 
-    def __init__(self, audio: bytes) -> None:
-        """`audio`: mu-law, repeated for ever."""
+    def __init__(self, audio: bytes, *, stamped: bool = True) -> None:
+        """`audio`: mu-law, repeated for ever; `stamped`: it is to come back."""
+        self._stamped = stamped
         self._audio = audio * (-(-2 * _SAMPLES // len(audio)) if len(audio) < 2 * _SAMPLES else 1)
         self._built: dict[int, tuple[bytes, bytes]] = {}
         self.stamps: dict[bytes, int] = {}
@@ -38,9 +39,11 @@ class Script:
         built = self._built.get(k)
         if built is None:
             stamp = bytes(0xE0 | (k >> shift & 15) for shift in (20, 16, 12, 8, 4, 0))  # quiet mu-law
+            stamp = stamp if self._stamped else b""
             first = k * _SAMPLES % (len(self._audio) - _SAMPLES)
             payload = base64.b64encode(stamp + self._audio[first + len(stamp) : first + _SAMPLES])
-            self.stamps[payload[:_STAMP]] = k
+            if self._stamped:
+                self.stamps[payload[:_STAMP]] = k
             head = b'{"event":"media","sequenceNumber":"%d","streamSid":"' % (k + 2)
             media = b'"track":"inbound","chunk":"%d","timestamp":"%d","payload":"%b"' % (k + 1, k * 20, payload)
             tail = b'","media":{%b}}' % media

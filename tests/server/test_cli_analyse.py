@@ -14,19 +14,24 @@ from server.observe.recorder import Recorder
 from tests.golden.behaviours import BEHAVIOURS, FOLDER
 from tests.helpers.agent import FakeEndpoint
 from tests.helpers.replay import two_parties
+from tests.helpers.two_voices import two_voices
 from tests.server.analysis.test_findings import answered
+
+
+def written(dump, root):
+    """The folder of a call, as a server records it."""
+    recorder = Recorder(root)
+    recording = recorder.open(dump.meta)
+    for step in dump.steps:
+        recording.write(step.at, step.event, step.actions)
+    folder = recording.close().result(10)
+    recorder.close()
+    return folder
 
 
 @pytest.fixture
 def folder(tmp_path):
-    recorder = Recorder(tmp_path / "calls")
-    dump = two_parties()
-    recording = recorder.open(dump.meta)
-    for step in dump.steps:
-        recording.write(step.at, step.event, step.actions)
-    written = recording.close().result(10)
-    recorder.close()
-    return written
+    return written(two_parties(), tmp_path / "calls")
 
 
 @pytest.fixture
@@ -184,3 +189,24 @@ def test_a_model_of_feeling_that_is_not_there_is_left_out(invoke, folder, config
     assert "left out: emotion-logistic" in result.stderr
     assert "left out: sentiment-linear" in result.stderr
     assert json.loads(result.stdout)["findings"]["summary"] == "He called about his car."
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_two_on_one_line_are_told_apart_when_it_is_asked_for(invoke, config, endpoint, tmp_path, language):
+    folder = written(two_voices(language, follow=False), tmp_path / "two")
+    speakers = {}
+    for asked in ([], ["--speakers"]):
+        endpoint.script = [answered({"summary": "Two people spoke."})]
+        found = json.loads(invoke(folder, "--config", config, "--json", *asked).stdout)
+        speakers[bool(asked)] = {turn["speaker"] for turn in found["turns"] if turn["party"] == "caller"}
+    assert speakers == {False: {""}, True: {"caller", "other 1"}}
+
+
+def test_a_model_of_voices_that_is_not_there_is_left_out(invoke, folder, config, endpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLO_MODELS", str(tmp_path / "empty"))
+    config.write_text(config.read_text().replace('name = "practice"', 'name = "practice"\nfollow_caller = true'))
+    endpoint.script = [answered({"summary": "He called about his car.", "fields": {"car": None}})]
+    result = invoke(folder, "--config", config, "--json")
+    assert result.exit_code == 0
+    assert "left out: resemblyzer" in result.stderr
+    assert json.loads(result.stdout)["speakers"] == []

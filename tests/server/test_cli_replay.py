@@ -225,7 +225,7 @@ def test_a_sound_file_has_one_column(invoke, tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("option", [("--agent",), ("--fixed",), ("--config", "allo.toml")])
+@pytest.mark.parametrize("option", [("--agent",), ("--fixed",)])
 def test_what_only_models_take_is_refused_without_them(invoke, folder, option):
     assert invoke(folder, *option).exit_code == 2
 

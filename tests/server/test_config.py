@@ -280,7 +280,7 @@ def test_an_echo_line_has_settings_in_languages_that_no_voice_speaks(write):
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ('[models.denoise]\nmodel = "rnnoise"', "models.denoise.model"),
+        ('[models.denoise]\nmodel = "rnnoise2"', "models.denoise.model"),
         ('[models.vad]\nmodel = "other"', "models.vad.model"),
         ('[models.stt]\nkind = "other"', "models.stt.kind"),
         ('[models.tts.en]\nkind = "other"', "models.tts.en.kind"),
@@ -301,7 +301,49 @@ def test_instructions_and_paths_are_relative_to_the_file(write, tmp_path):
 
 def test_an_echo_line_needs_no_models(write):
     assert load(write('[[agents]]\nname = "a"\nkind = "echo"')).model_names() == []
-    assert load(write('[[agents]]\nname = "a"\nkind = "echo"\nanalyze = true')).model_names() == ["silero-vad"]
+    assert load(write('[[agents]]\nname = "a"\nkind = "echo"\nvoice_activity = true')).model_names() == ["silero-vad"]
+
+
+def test_the_older_name_of_a_key_names_the_newer(write):
+    (problem,) = problems(write('[[agents]]\nname = "a"\nkind = "echo"\nanalyze = true'))
+    assert problem.startswith("agents[0]: `analyze` is called `voice_activity` now. Rename it")
+
+
+def test_known_callers_need_a_model_for_voices(write):
+    agent = '[[agents]]\nname = "a"\nknown_callers = true\n'
+    config = load(write(agent))
+    assert "resemblyzer" in config.model_names()
+    assert call_settings(config, config.agents[0]).identify
+    assert "resemblyzer" not in load(None).model_names()
+    (problem,) = problems(write('[models.speaker]\nmodel = "none"\n' + agent))
+    assert problem == (
+        "agents[0].known_callers: there is no model for it. Name one as models.speaker.model, or drop it."
+    )
+
+
+def test_what_is_sensitive_needs_something_that_proves(write):
+    agent = """
+        [[agents]]
+        name = "a"
+        [[agents.mcp_servers]]
+        name = "m"
+        url = "http://localhost/mcp"
+        sensitive = ["pay"]
+        [[agents.http_tools]]
+        name = "account"
+        description = "d"
+        url = "http://localhost/"
+        sensitive = true
+    """
+    found = problems(write(agent))
+    assert [line.partition(": ")[0] for line in found] == [
+        "agents[0].http_tools[0].sensitive",
+        "agents[0].mcp_servers[0].sensitive",
+    ]
+    proof = '\n[[agents.http_tools]]\nname = "check"\ndescription = "d"\nurl = "http://localhost/"\nproves = true\n'
+    assert load(write(agent + proof)).agents[0].http_tools[1].proves
+    assert "cannot wait for that proof" in problems(write(agent + proof + "sensitive = true\n"))[0]
+    assert load(write(agent.replace('name = "a"', 'name = "a"\ntools = ["own:check"]')))
 
 
 def test_ends_of_turns_can_be_judged_by_their_sound(write):
@@ -439,3 +481,20 @@ def test_fields_to_extract_are_not_without_number(write):
     fields = "\n".join(f'extract.f{n} = {{ description = "x" }}' for n in range(21))
     (problem,) = problems(write(f'[[agents]]\nname = "a"\n{fields}'))
     assert "agents[0].extract" in problem
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('console_token = "env:SHORT_TOKEN"', "console_token"),
+        ('console_user_header = "X-User"', "trusted_proxies"),
+        ('console_user_header = "X User:"', "console_user_header"),
+        ("console_port = 8080", "console_port"),
+        ("console_port = 70000", "console_port"),
+    ],
+)
+def test_a_console_that_would_stand_open_is_an_error(write, monkeypatch, keys, told):
+    monkeypatch.setenv("SHORT_TOKEN", "hunter2")
+    [problem] = problems(write(f"[server]\n{keys}\n"))
+    assert told in problem
+    assert "hunter2" not in problem

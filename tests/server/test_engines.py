@@ -7,16 +7,20 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import structlog
 
-from pipelines.actions import Appraise, JudgeTurn, Perceive
+from pipelines.actions import Appraise, Identify, JudgeOverlap, JudgeTurn, Perceive
+from pipelines.adapters.speaker.resemblyzer import Resemblyzer
 from pipelines.errors import ModelError
-from pipelines.events import EmotionHeard, ModelFailed, SentimentRead, TurnJudged
+from pipelines.events import EmotionHeard, ModelFailed, OverlapJudged, SentimentRead, TurnJudged
 from pipelines.frames import TELEPHONE
+from pipelines.speakers.enrolment import Person
 from server import engines
 from server.config import Config
 from server.engines import Engines
 from server.models import CallModels
-from server.settings import call_settings
+from server.settings import call_settings, known_from
+from server.voice_book import VoiceBook
 from tests.helpers.hearing import LoudnessVad, ScriptedStt
 from tests.helpers.houses import open_house
 from tests.helpers.voice import ToneVoice
@@ -36,7 +40,12 @@ class MuteVoice(ToneVoice):
 
 
 class EagerDetector:
+    thresholds = MappingProxyType({"hold": 0.8})
+
     def p_end(self, audio):
+        return 1.0
+
+    def p_interruption(self, audio):
         return 1.0
 
 
@@ -69,6 +78,7 @@ def voices(monkeypatch, tmp_path):
     monkeypatch.setattr(engines, "load_vad", lambda store, config: LoudnessVad())
     monkeypatch.setattr(engines, "load_stt", lambda store, settings, name: ScriptedStt())
     monkeypatch.setattr(engines, "load_voice", load_voice)
+    monkeypatch.setattr(engines, "load_model", lambda store, name: EagerDetector())  # what tells interruptions
     monkeypatch.setattr("server.house.Agents.open", open_agents)
     return voices
 
@@ -117,6 +127,31 @@ async def test_ends_of_turns_are_judged_by_one_worker_for_all_calls(voices, monk
     assert await asyncio.wait_for(answers.get(), 5) == TurnJudged(7, 1.0)
     await opened.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "turn"]
+
+
+async def test_speech_over_the_agent_is_judged_by_its_sound_and_by_the_models_own_threshold(voices):
+    config = Config.model_validate({"agents": [{"name": "a", "languages": ["en"]}]})
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    answers = asyncio.Queue()
+    models = CallModels(opened, config.agents[0], TELEPHONE, ("en",), answers.put_nowait)
+    models.judge_overlap(JudgeOverlap(0, 4_096), np.zeros(4_096, np.float32))
+    assert await asyncio.wait_for(answers.get(), 5) == OverlapJudged(4_096, 1.0)
+    settings = opened.measured(call_settings(config, config.agents[0]))
+    assert settings.judge_overlaps
+    assert settings.p_interruption == 0.8
+    config.models.overlap.sure = 0.6
+    assert opened.measured(settings).p_interruption == 0.6
+    await opened.close()
+
+
+async def test_without_a_detector_words_alone_interrupt(voices):
+    config = Config.model_validate(
+        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"overlap": {"model": "none"}}}
+    )
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    assert opened.overlap is None
+    assert not call_settings(config, config.agents[0]).judge_overlaps
+    await opened.close()
 
 
 async def test_without_a_detector_the_words_alone_end_turns(voices, monkeypatch):
@@ -226,3 +261,45 @@ async def test_calls_go_by_what_was_measured_for_the_models_or_by_the_configurat
     assert settings.emotion_sure == {"angry": 0.9}
     assert (settings.voice_same, settings.voice_other) == (0.6, 0.5)
     await opened.close()
+
+
+async def test_a_caller_is_looked_for_among_those_who_are_enrolled(voices, monkeypatch, tmp_path):
+    agents = [{"name": "a", "languages": ["en"], "known_callers": True}, {"name": "b", "numbers": ["1"]}]
+    config = Config.model_validate(FEELING | {"agents": agents})
+    config.models.speaker.book, config.models.speaker.known = tmp_path / "book.json", 0.9
+    book = VoiceBook(tmp_path / "book.json")
+    for name, direction in (("Anne", (0.6, 0.8)), ("Bob", (0.8, -0.6))):
+        person = Person(name=name, encoder="feeling", direction=direction, calls=1, seconds=5.0)
+        book.enrol(person, ["+15550100"])
+    monkeypatch.setattr(engines, "load_model", lambda store, name: Moody())
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    answers = asyncio.Queue()
+    voice = Identify(np.array([0.6, 0.8], "<f2").tobytes())
+    mine, stranger, other = (
+        CallModels(opened, agent, TELEPHONE, ("en",), answers.put_nowait, number)
+        for agent, number in (
+            (config.agents[0], "+15550100"),
+            (config.agents[0], "+15550199"),
+            (config.agents[1], "+15550100"),
+        )
+    )
+    for models in (stranger, other, mine):
+        models.identify(voice)
+    told = await asyncio.wait_for(answers.get(), 5)
+    assert (told.name, told.threshold) == ("Anne", 0.9)
+    assert told.score == pytest.approx(1.0, abs=1e-3)
+    (tmp_path / "book.json").write_text("broken")
+    with structlog.testing.capture_logs() as logs:
+        mine.identify(voice)
+        await asyncio.gather(*mine._asked)
+    assert [line["event"] for line in logs] == ["voice_book_unreadable"]
+    assert answers.empty()
+    await opened.close()
+
+
+def test_a_model_without_measures_knows_nobody_and_the_configuration_goes_before():
+    settings = Config().models.speaker
+    assert known_from(settings, object()) > 1
+    assert known_from(settings, Resemblyzer) == 0.87
+    settings.known = 0.7
+    assert known_from(settings, Resemblyzer) == 0.7

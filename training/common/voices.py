@@ -6,18 +6,21 @@
                                     kokoro:af_heart+ff_siwis a voice halfway between two (or more)
     piper:piper-en_US-joe-medium    a voice of the model store; piper@DIR one in a folder
 
-`?` and settings may follow: pico?pitch=0.8&speed=0.9. Models come from the store (`allo models pull`).
+`?` and settings may follow: pico?pitch=0.8&speed=0.9, kokoro:am_adam@DIR?accent=french (`accents.py`; English only). Models come from
+the store (`allo models pull`).
 """
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 from pipelines.models.ports import TextToSpeech
 from pipelines.models.store import Store
+from training.common.accents import ACCENTS
 from training.common.errors import DataError
 
 _KOKORO = "kokoro-82m-int8"
-_SETTINGS = {"pico": {"speed", "pitch"}, "espeak-ng": {"speed"}, "kokoro": {"speed"}, "piper": {"speed"}}
+_SETTINGS = {"pico": {"speed", "pitch"}, "espeak-ng": {"speed"}, "kokoro": {"speed", "accent"}, "piper": {"speed"}}
 
 
 def open_voice(name: str, language: str, *, store: Store | None = None, threads: int = 1) -> TextToSpeech:
@@ -43,17 +46,24 @@ def open_voice(name: str, language: str, *, store: Store | None = None, threads:
         from pipelines.adapters.tts.kokoro import Kokoro
 
         place = Path(folder) if folder else (store or Store()).path(_KOKORO)
+        if "accent" in settings and language != "en":
+            raise DataError(f"{name!r}: accents are of English, not of {language!r}.")
         return Kokoro(place, voice=voice, language=language, threads=threads, **settings)
     from pipelines.adapters.tts.piper import Piper
 
     return Piper(Path(folder) if folder else (store or Store()).path(voice), threads=threads, **settings)
 
 
-def _settings(name: str, kind: str, query: str) -> dict[str, float]:
+def _settings(name: str, kind: str, query: str) -> dict[str, Any]:
     try:
-        settings = {key: float(value) for key, value in parse_qsl(query, strict_parsing=bool(query))}
+        said = dict(parse_qsl(query, strict_parsing=bool(query)))
+        settings: dict[str, Any] = {key: float(value) for key, value in said.items() if key != "accent"}
     except ValueError:
         raise DataError(f"{name!r}: what follows the ? is not like speed=0.9&pitch=0.8.") from None
+    if "accent" in said:
+        if said["accent"] not in ACCENTS:
+            raise DataError(f"{name!r}: no accent is called {said['accent']}. There are {', '.join(ACCENTS)}.")
+        settings["accent"] = ACCENTS[said["accent"]]
     if unknown := sorted(settings.keys() - _SETTINGS[kind]):
         raise DataError(
             f"{name!r}: {kind} has no setting {', '.join(unknown)}. It has {', '.join(sorted(_SETTINGS[kind]))}."

@@ -1,4 +1,4 @@
-"""`allo train ctc`, `align`, `compare`, `tune`: recognisers from scratch."""
+"""`allo train ctc`, `align`, `compare`, `growth`, `unseen`, `tune`: recognisers from scratch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +50,25 @@ def compare(
     typer.echo(run(plan, data, out, workers=workers, quiet=quiet, say=typer.echo))
 
 
+def unseen(
+    recipe: Recipe,
+    data: Data,
+    out: Out,
+    overrides: Overrides = None,
+    speaker: Annotated[
+        list[str] | None, typer.Option(help="Leave out this one; may be given again. All in turn without it.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each turn.", min=1)] = 1,
+) -> None:
+    """Train a recipe of `allo train ctc` with each of its speakers left out in turn, and measure on him. Killed, it goes on."""
+    from training.common.recipe import load
+    from training.ctc.recipe import CtcRecipe
+    from training.ctc.unseen import unseen as run
+
+    found = load(recipe, CtcRecipe, overrides or ())
+    typer.echo(run(found, data, out, speakers=speaker or (), seeds=seeds, say=typer.echo))
+
+
 def tune(
     recipe: Recipe,
     data: Data,
@@ -71,6 +90,14 @@ def tune(
         tune_by_ray(tuning, base, data, out, ray, say=typer.echo)
     else:
         run(tuning, base, data, out, workers=workers, say=typer.echo)
+
+
+def growth(recipe: Recipe, data: Data, out: Out, overrides: Overrides = None, quiet: Quiet = False) -> None:
+    """Train recipes on growing parts of their data, listening to unseen speakers as they learn. Killed, it goes on."""
+    from training.ctc.growth import grow, read
+
+    plan, recipes = read(recipe, overrides or [])
+    typer.echo(grow(plan, recipes, data, out, quiet=quiet, say=typer.echo))
 
 
 def align(

@@ -50,6 +50,11 @@ class CtcRecipe(Section):
     words: bool = Field(
         False, description="Whether the server may write the training's words alone (beam search), as in a menu."
     )
+    choice: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of a second loss, of choosing among the training's texts; for a menu's few words.",
+    )
     threads: int = Field(1, ge=1, description="Of torch on a CPU; with 1 the same seed gives the same figures.")
 
     def letters(self) -> Alphabet:

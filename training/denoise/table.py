@@ -61,9 +61,10 @@ class Case:
 def systems(settings: TableSettings, models: Sequence[Path], say: Say) -> Iterator[tuple[str, Denoiser | None]]:
     """None at all, the packaged ones that are installed, and exported folders; each also with each floor."""
     yield "none", None
+    store = Store()
     for name in settings.packaged:
         try:
-            denoiser = kinds.load("denoise", name, Store().path(name) if name == "dtln" else Path())
+            denoiser = kinds.load("denoise", store.registry[name].kind, store.path(name))
         except ModelError as error:
             say(f"{name} is left out: {error}")
             continue

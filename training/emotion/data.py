@@ -79,9 +79,23 @@ def callers(recipe: EmotionRecipe, data: Path, say: Say = print) -> dict[str, li
 
 
 def noise(recipe: EmotionRecipe, data: Path) -> list[Clip]:
-    """What may be heard around the speakers in training."""
+    """What may be heard around the speakers in training. Raises DataError."""
     paths = [data / name for name in recipe.data.noises]
-    return manifests.read_all(paths, Limits(max_s=600.0, text=False)) if paths else []
+    clips = manifests.read_all(paths, Limits(max_s=600.0, text=False)) if paths else []
+    if unknown := sorted(set(recipe.data.left_out) - {clip.audio.stem for clip in clips}):
+        raise DataError(f"data.left_out: no noise is called {', '.join(unknown)}. Mend the name.")
+    return [clip for clip in clips if clip.audio.stem not in recipe.data.left_out]
+
+
+def noise_licences(recipe: EmotionRecipe, data: Path) -> str:
+    """Of what is heard around the speakers, as the manifests say."""
+    found = set()
+    for name in recipe.data.noises:
+        rows = map(json.loads, (data / name).read_text(encoding="utf-8").splitlines())
+        found |= {
+            row.get("licence") or "not said" for row in rows if Path(row["audio"]).stem not in recipe.data.left_out
+        }
+    return ", ".join(sorted(found))
 
 
 def variations(

@@ -21,6 +21,8 @@ class DataSettings(Section):
     callers_each: int = Field(120, ge=1, description="Clips of each of them, spread over its speakers.")
     noises: list[str] = Field(default_factory=list)
     """Manifests of what may be heard around the speakers in training."""
+    left_out: list[str] = Field(default_factory=list)
+    """Noises for nobody, by the name of their file: because of their licence."""
     seed: int = Field(0, ge=0)
     min_s: float = Field(0.5, ge=0)
     max_s: float = Field(20.0, gt=0)

@@ -20,6 +20,7 @@ from training.common import audio, telephony
 from training.common.export import Data, export, provenance, require_free
 from training.emotion import measures
 from training.emotion.crossing import Crossed, Prepared, cross, fit, prepare
+from training.emotion.data import noise, noise_licences
 from training.emotion.linear import Linear
 from training.emotion.pictures import confusion_picture
 from training.emotion.recipe import EmotionRecipe
@@ -110,7 +111,18 @@ def run(recipe: EmotionRecipe, data: Path, out: Path, say: Say = print) -> Path:
                         hours=round(sum(each.clip.duration for each in prepared.spoken) / 3600, 4),
                         clips=len(prepared.spoken),
                         licence=recipe.licence,
-                    )
+                    ),
+                    *(
+                        Data(
+                            manifest=", ".join(recipe.data.noises),
+                            hours=round(sum(clip.duration for clip in noises) / 3600, 4),
+                            clips=len(noises),
+                            licence=noise_licences(recipe, data),
+                            role="noise",
+                        )
+                        for noises in [noise(recipe, data)]
+                        if noises
+                    ),
                 ],
                 seed=recipe.seeds[0],
                 recipe=recipe.model_dump(mode="json"),

@@ -28,6 +28,12 @@ def sentiment_table(
     voice: Annotated[
         list[str] | None, typer.Option(help="LANGUAGE=VOICE, as in fr=pico, for --model (training/common/README.md).")
     ] = None,
+    taught_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LANGUAGE=VOICE, for --model: also measure the first recipe end to end, taught on these voices. --voice must be others."
+        ),
+    ] = None,
     stt: Annotated[str, typer.Option(help="Recogniser of the model store, for --model.")] = "whisper-base",
 ) -> None:
     """Measure several recipes on the same sentences, with less and less to learn from, and write table.md and pictures. What lies in --out
@@ -42,10 +48,23 @@ def sentiment_table(
     from training.sentiment.recipe import SentimentRecipe
     from training.sentiment.spoken import spoken
 
-    parts = divided(load(recipes[0], SentimentRecipe, override or ()).data, data)
+    recipe = load(recipes[0], SentimentRecipe, override or ())
+    parts = divided(recipe.data, data)
+    measured_on = _voices(voice or ["en=pico", "fr=pico"])
+    if taught_by:
+        from pipelines.adapters.stt.whisper import Whisper
+        from pipelines.models.store import Store
+        from training.sentiment.heard import Ear, end_to_end
+
+        ear = Ear(Whisper(Store().path(stt), threads=1), out, say=typer.echo)
+        whole = end_to_end(recipe, parts, _voices(taught_by), measured_on, ear, out, say=typer.echo)
+        for language, found in whole.items():
+            typer.echo(
+                f"{language}, end to end: {found['taught']} clips taught, {found['sentences']} sentences; right {100 * found['accuracy']:.1f} % "
+                f"({100 * found['low']:.1f} to {100 * found['high']:.1f}), macro F1 {100 * found['macro_f1']:.1f}"
+            )
     analyzer, recogniser = _opened(model), _recogniser(stt)
-    for language in ("en", "fr"):
-        voices = [each.partition("=")[2] for each in voice or ["en=pico", "fr=pico"] if each.startswith(f"{language}=")]
+    for language, voices in measured_on.items():
         if voices:
             found = spoken(
                 parts.tests[f"phone_{language}"], language, voices, recogniser, analyzer, out, say=typer.echo
@@ -82,6 +101,17 @@ def sentiment_try(
         raise typer.BadParameter("Give a text, or --audio FILE.")
     found = analyzer.analyze(text, language)
     typer.echo(f"{max(found, key=found.__getitem__)}: " + ", ".join(f"{label} {p:.2f}" for label, p in found.items()))
+
+
+def _voices(given: list[str]) -> dict[str, list[str]]:
+    """By language, of LANGUAGE=VOICE."""
+    found: dict[str, list[str]] = {"en": [], "fr": []}
+    for each in given:
+        language, _, name = each.partition("=")
+        if language not in found or not name:
+            raise typer.BadParameter(f"{each}: write en=VOICE or fr=VOICE.")
+        found[language].append(name)
+    return found
 
 
 def _opened(folder: Path | None):

@@ -33,7 +33,7 @@ class Net:
     net: torch.nn.Module
     tokenizer: Tokenizer | None
     temperature: float = 1.0
-    vector: Callable[[str], torch.Tensor] | None = None
+    vector: Callable[[Sentence], torch.Tensor] | None = None
     losses: list[tuple[int, float]] = field(default_factory=list)
     aside: list[tuple[int, float]] = field(default_factory=list)
 
@@ -48,9 +48,7 @@ class Net:
         """(n, 3), each sentence for itself, at the temperature."""
         self.net.eval()
         if self.vector is not None:  # the frozen part is run once a sentence
-            found = [
-                (self.net.head if isinstance(self.net, Frozen) else self.net)(self.vector(s.text)) for s in sentences
-            ]
+            found = [(self.net.head if isinstance(self.net, Frozen) else self.net)(self.vector(s)) for s in sentences]
         else:
             found = [self.net(torch.tensor([ids_of(self.tokenizer, s.text)])) for s in sentences]
         return torch.cat(found).double().numpy() / self.temperature
@@ -93,21 +91,34 @@ def fit(sentences: Sequence[Sentence], recipe: SentimentRecipe, seed: int, out: 
         encoder, tokenizer, vector = (_whisper if recipe.net.kind == "whisper" else _transformer)(recipe.net.base)
         known = _VECTORS.setdefault((recipe.net.kind, recipe.net.base), {})
 
-        def vector_of(text: str) -> torch.Tensor:
-            if text not in known:
+        def vector_of(sentence: Sentence) -> torch.Tensor:
+            if sentence.text not in known:
                 with torch.inference_mode():
-                    known[text] = vector(text).clone()
-            return known[text].clone()
+                    known[sentence.text] = vector(sentence.text).clone()
+            return known[sentence.text].clone()
 
-        rows = torch.cat([vector_of(s.text) for s in taught])
-        head = Head(rows.shape[1], recipe.net.hidden, recipe.net.dropout)
-        head.mean.copy_(rows.mean(0))
-        head.deviation.copy_(rows.std(0, correction=0).clamp(min=1e-3))
-        found = Net(Frozen(encoder, head) if encoder is not None else head, tokenizer, vector=vector_of)
-        _train(
-            head, lambda some: (torch.cat([vector_of(s.text) for s in some]),), taught, aside, recipe, seed, out, found
-        )
+        found = on_vectors(vector_of, taught, aside, recipe, seed, out)
+        if encoder is not None:
+            found.net, found.tokenizer = Frozen(encoder, found.net), tokenizer
     found.temperature = measures.temperature(found.logits(aside), np.array([s.label for s in aside]))
+    return found
+
+
+def on_vectors(
+    vector_of: Callable[[Sentence], torch.Tensor],
+    taught: Sequence[Sentence],
+    aside: Sequence[Sentence],
+    recipe: SentimentRecipe,
+    seed: int,
+    out: Path,
+) -> Net:
+    """A hidden layer on vectors (1, size) of something frozen. `aside` chooses the step."""
+    rows = torch.cat([vector_of(s) for s in taught])
+    head = Head(rows.shape[1], recipe.net.hidden, recipe.net.dropout)
+    head.mean.copy_(rows.mean(0))
+    head.deviation.copy_(rows.std(0, correction=0).clamp(min=1e-3))
+    found = Net(head, None, vector=vector_of)
+    _train(head, lambda some: (torch.cat([vector_of(s) for s in some]),), taught, aside, recipe, seed, out, found)
     return found
 
 

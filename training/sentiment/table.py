@@ -73,14 +73,16 @@ def _learning(found: dict, names: Sequence[str], file: Path) -> None:
             taught = [runs[0]["taught"] for runs in points]
             panel.plot(
                 taught,
-                [100 * mean(run["tests"][test]["accuracy"] for run in runs) for runs in points],
+                [100 * mean(run["tests"][test]["macro_f1"] for run in runs) for runs in points],
                 "o-",
                 label=name,
             )
         panel.set(title=test, xlabel="sentences taught", xscale="log")
+        panel.set_xticks(taught, map(str, taught))
+        panel.minorticks_off()
         panel.axhline(100 / 3, color="grey", lw=0.8, ls=":")
         panel.grid(alpha=0.3)
-    panels[0].set_ylabel("right, % (unseen sentences)")
+    panels[0].set_ylabel("macro F1, % (unseen sentences)")
     panels[1].legend(fontsize=8)
     _save(figure, file)
 

@@ -112,7 +112,7 @@ def run(recipe: SentimentRecipe, data: Path, out: Path, say: Say = print) -> Pat
                         ("phone_en", "Apache-2.0"),
                         ("phone_fr", "Apache-2.0"),
                         ("reviews", "CC-BY-4.0 (UCI Sentiment Labelled Sentences, Kotzias et al. 2015)"),
-                        ("neutral", "CC-BY-SA-3.0 and GPL-2.0 (texts of telephone prompts and of pictures)"),
+                        ("neutral", "CC-BY-SA-3.0 (texts of Asterisk's telephone prompts)"),
                     )
                     if any(s.source == name for s in parts.train)
                 ],

@@ -16,10 +16,10 @@ class _ToolCall:
 
 
 class _Turn:
-    __slots__ = ("asked", "heard", "note", "reply", "text", "tools")
+    __slots__ = ("asked", "heard", "notes", "reply", "text", "tools")
 
-    def __init__(self, reply: int, asked: str, note: str = "") -> None:
-        self.reply, self.asked, self.note = reply, asked, note
+    def __init__(self, reply: int, asked: str, notes: dict[str, str] | None = None) -> None:
+        self.reply, self.asked, self.notes = reply, asked, notes or {}
         self.tools: list[_ToolCall] = []
         self.text = ""
         self.heard = False  # `text` was set by `remember`, and stays
@@ -38,7 +38,7 @@ class Memory:
         once: each cut costs the model its cached prefix, so cuts are few."""
         self._limit = limit
         self._turns: list[_Turn] = []
-        self._note = ""  # for the caller's next words
+        self._notes: dict[str, str] = {}  # for the caller's next words, by what they are about
 
     @property
     def dialogue(self) -> list[tuple[str, str]]:
@@ -54,19 +54,19 @@ class Memory:
             last = self._turns[-1] if self._turns else None
             if last and not last.text and not last.tools and last.asked and text.startswith(last.asked):
                 self._take_back(self._turns.pop())  # he went on speaking: his turn is the longer one
-            turn = self._insert(_Turn(reply, text, self._note))
-            self._note = ""
+            turn = self._insert(_Turn(reply, text, self._notes))
+            self._notes = {}
         elif not turn.heard:
             turn.text = ""
         self._forget_oldest()
 
-    def note(self, text: str) -> None:
-        """Something about the caller that no words say, for the model to read behind his next ones. The newest counts."""
-        self._note = text
+    def note(self, fact: str, text: str) -> None:
+        """Something that no words of the caller say, for the model to read behind his next ones. Of each `fact` the newest counts."""
+        self._notes[fact] = text
 
     def _take_back(self, turn: _Turn) -> None:
         """What was noted with a turn that was none is for the next."""
-        self._note = self._note or turn.note
+        self._notes = turn.notes | self._notes
 
     def say(self, reply: int, text: str) -> None:
         """The agent wrote `text`, in addition to what it has written in `reply`."""
@@ -116,7 +116,7 @@ class Memory:
         for turn in (*self._turns, *([_Turn(-1, asked)] if asked else [])):
             if turn.asked:
                 last = items[-1] if items else {}
-                words = f"{turn.asked} {turn.note}".rstrip()
+                words = " ".join([turn.asked, *turn.notes.values()])
                 if last.get("role") == "user":
                     items[-1] = {"role": "user", "content": f"{last['content']}\n{words}"}  # type: ignore[typeddict-item]
                 else:

@@ -22,7 +22,7 @@ from agents import (
 from agents.models.interface import Model
 
 from pipelines.adapters.agent.constrained import ConstrainedModel
-from pipelines.adapters.agent.context import CallContext
+from pipelines.adapters.agent.context import CallContext, Identity, KnownCaller
 from pipelines.adapters.agent.limits import TimeLimited
 from pipelines.adapters.agent.memory import Memory
 from pipelines.adapters.agent.watched import watched
@@ -31,6 +31,8 @@ from pipelines.events import Event, ReplyDelta, ToolExpected
 
 set_tracing_disabled(True)  # the SDK would send every conversation to a cloud
 
+
+_WHISPERED = {"en": "A colleague tells you", "fr": "Un collègue te dit"}
 
 Notes = Mapping[str, Mapping[str, str]]
 
@@ -79,13 +81,15 @@ class OpenAIAgent:
         facts: Facts,
         notes: Notes | None = None,
     ) -> None:
-        """`notes`: what the model is to read when a caller sounds like that, by emotion and language. `models`: the agent's own, whose limits hold for tools too; then (optional) its fallback. `prompt(language, model)`: what the model is told
+        """`notes`: what the model is to read when a caller sounds like that, by emotion and language; and under "known_caller" when his
+        voice is known, with {name} for whose it is. `models`: the agent's own, whose limits hold for tools too; then (optional) its fallback. `prompt(language, model)`: what the model is told
         ahead of the call."""
         self._models = models
         self._prompt = prompt
         self._facts = facts
         self._notes = notes or {}
         self._memory = Memory()
+        self._identity = Identity()
         self._tools = [watched(tool, self._memory, models[0][1].tool_s) for tool in tools]
         self._prefill: asyncio.Task[None] | None = None
         self._language = ""
@@ -116,6 +120,7 @@ class OpenAIAgent:
             dialogue=self._memory.dialogue,
             emit=outbox.put_nowait,
             speculative=speculative and reply != self._committed,  # the commit may come before the first step
+            identity=self._identity,
         )
         if speculative:
             self._speculative = context
@@ -159,11 +164,16 @@ class OpenAIAgent:
         if self._language:
             self._prepare(self._language)
 
-    def notice(self, fact: str, value: str, p: float) -> None:
+    def notice(self, fact: str, value: str, p: float, threshold: float = 0.0) -> None:
         """See `pipelines.models.ports.Agent`. It goes with the caller's next words."""
-        texts = self._notes.get(value, {}) if fact == "emotion" else {}
+        if fact == "known_caller":
+            self._identity.known = KnownCaller(value, p, threshold)
+        if fact == "note":
+            self._memory.note(value, f"[{_WHISPERED.get(self._language, _WHISPERED['en'])}: {value}]")
+            return
+        texts = self._notes.get(value if fact == "emotion" else fact, {})
         if text := texts.get(self._language) or next(iter(texts.values()), ""):
-            self._memory.note(f"[{text}]")
+            self._memory.note(fact, f"[{text.replace('{name}', value)}]")
 
     def overhear(self, text: str, language: str) -> None:
         """See `pipelines.models.ports.Agent`. An embedded model reads along, but for the last word, which may change."""

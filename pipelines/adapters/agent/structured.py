@@ -18,18 +18,26 @@ called away; within one it cannot."""
 
 
 async def ask_json(
-    llm: EmbeddedEngine | Endpoint, system: str, question: str, schema: dict[str, Any], *, tokens: int, limit_s: float
+    llm: EmbeddedEngine | Endpoint,
+    system: str,
+    question: str,
+    schema: dict[str, Any],
+    *,
+    tokens: int,
+    limit_s: float,
+    temperature: float = 0.0,
+    seed: int = 1,
 ) -> Any:
-    """What the model answers, decoded. `tokens`: longest answer; `limit_s`: seconds until it must be there. Asked once; when cancelled, the
-    model stops. The embedded model cannot but keep to the schema, an endpoint is asked to. Raises ModelError."""
+    """What the model answers, decoded. `tokens`: longest answer; `limit_s`: seconds until it must be there; `temperature`: how much is left to
+    chance, and `seed`: to which. Asked once; when cancelled, the model stops. The embedded model cannot but keep to the schema, an endpoint is asked to. Raises ModelError."""
     client = None
     try:
         async with asyncio.timeout(limit_s):
             if isinstance(llm, EmbeddedEngine):
-                text = await _ask_embedded(await llm.client(), system, question, schema, tokens)
+                text = await _ask_embedded(await llm.client(), system, question, schema, tokens, temperature, seed)
             else:
                 client = AsyncOpenAI(base_url=llm.base_url, api_key=llm.api_key or "none", max_retries=0)
-                text = await _ask_endpoint(client, llm.model, system, question, schema, tokens)
+                text = await _ask_endpoint(client, llm.model, system, question, schema, tokens, temperature, seed)
     except TimeoutError:
         raise ModelError(f"no answer within {limit_s:g} s") from None
     except openai.OpenAIError as error:
@@ -43,7 +51,15 @@ async def ask_json(
         raise ModelError("the language model's answer is no JSON, or was cut short") from None
 
 
-async def _ask_embedded(client: AsyncOpenAI, system: str, question: str, schema: dict[str, Any], tokens: int) -> str:
+async def _ask_embedded(
+    client: AsyncOpenAI,
+    system: str,
+    question: str,
+    schema: dict[str, Any],
+    tokens: int,
+    temperature: float = 0.0,
+    seed: int = 1,
+) -> str:
     body = {"grammar": json_grammar(schema), "cache_prompt": True}
     for end in range(_PIECE, len(question), _PIECE):
         await client.chat.completions.create(
@@ -53,21 +69,29 @@ async def _ask_embedded(client: AsyncOpenAI, system: str, question: str, schema:
         model="embedded",
         messages=_messages(system, question),
         max_tokens=tokens,
-        temperature=0.0,
-        seed=1,
+        temperature=temperature,
+        seed=seed,
         extra_body=body,
     )
     return answer.choices[0].message.content or ""
 
 
 async def _ask_endpoint(
-    client: AsyncOpenAI, model: str, system: str, question: str, schema: dict[str, Any], tokens: int
+    client: AsyncOpenAI,
+    model: str,
+    system: str,
+    question: str,
+    schema: dict[str, Any],
+    tokens: int,
+    temperature: float = 0.0,
+    seed: int = 1,
 ) -> str:
     answer = await client.chat.completions.create(
         model=model,
         messages=_messages(system, question),
         max_tokens=tokens,
-        temperature=0.0,
+        temperature=temperature,
+        **({"seed": seed} if temperature else {}),
         response_format={
             "type": "json_schema",
             "json_schema": {"name": "answer", "schema": _without_lengths(schema), "strict": True},

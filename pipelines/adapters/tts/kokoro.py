@@ -4,7 +4,7 @@ About 0.3 s for every second of speech on two idle cores: speak by clause, and k
 eSpeak NG (GPL-3.0, see `espeak`); the model was trained on those of misaki (https://github.com/hexgrad/misaki), whose
 spelling of them is restored here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +44,20 @@ class Kokoro:
 
     `folder` holds the model and `<voice>.bin`, its styles; `voice`: its name, or several joined by "+" for a voice
     halfway between them; `language`: "en" or "fr"; `threads`: CPU threads of one synthesis; `speed`: 1 is the voice's
-    own pace."""
+    own pace; `accent`: sounds (eSpeak's IPA) that it says as others, replaced in their order."""
 
     sample_rate = 24_000
 
-    def __init__(self, folder: Path, *, voice: str, language: str, threads: int = 1, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        voice: str,
+        language: str,
+        threads: int = 1,
+        speed: float = 1.0,
+        accent: Sequence[tuple[str, str]] = (),
+    ) -> None:
         """Raises ModelError when a file is missing or broken, or the language is none of Kokoro's here."""
         if language not in _MISAKI:
             raise ModelError(f"Kokoro speaks {' and '.join(_MISAKI)} here, not {language!r}.")
@@ -60,7 +69,10 @@ class Kokoro:
         except (OSError, ValueError) as error:
             raise ModelError(f"the Kokoro voice {voice!r} in {folder} cannot be read: {error}") from error
         self._styles = np.mean(styles, axis=0)
+        self._sounds = (*accent, *_MISAKI[language])
         self.identity = f"kokoro:{fingerprint(folder / _MODEL, *files)}:{language}:{speed:g}"
+        if accent:
+            self.identity += ":" + ",".join(f"{ours}>{theirs}" for ours, theirs in accent)
         self._speed = np.array([speed], np.float32)
 
     def synthesize(self, text: str) -> Iterator[Audio]:
@@ -75,8 +87,8 @@ class Kokoro:
 
     def _tokens(self, phonemes: str) -> list[int]:
         phonemes = phonemes.replace("c\u0327", "ç")  # the one letter the vocabulary has with its accent
-        for ours, misaki in _MISAKI[self._language]:
-            phonemes = phonemes.replace(ours, misaki)
+        for ours, other in self._sounds:
+            phonemes = phonemes.replace(ours, other)
         # What the vocabulary lacks is left out, as the reference implementation does.
         return [_VOCABULARY[symbol] for symbol in phonemes if symbol in _VOCABULARY][:_MAX_TOKENS]
 

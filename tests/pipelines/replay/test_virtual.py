@@ -156,7 +156,7 @@ def test_what_a_cancelled_reply_took_of_the_recording_is_there_again():
 
 def test_every_event_of_an_agent_is_said_again():
     of_a_reply = {event for event in get_args(ev.AnyEvent) if "reply" in event.__struct_fields__}
-    assert set(_OF_AGENT) == of_a_reply - {ev.SpeechSynthesized, ev.ReplyFinished, ev.ModelFailed}
+    assert set(_OF_AGENT) == of_a_reply - {ev.SpeechSynthesized, ev.ModelFailed}
 
 
 def test_a_cancelled_reply_is_not_asked_for_more():

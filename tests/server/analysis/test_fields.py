@@ -101,6 +101,29 @@ def test_numbers_in_both_languages():
     assert not said.number(20.5)
 
 
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("Nous serons vingt et une personnes.", 21),
+        ("Une seule, s'il vous plaît.", 1),
+        ("Quatre-vingt-onze euros.", 91),
+        ("Ça fait 1\u202f500,50 euros.", 1500.5),
+        ("Douze, c'est tout.", 12.0),
+        ("Deux virgule cinq kilos.", 2.5),
+    ],
+)
+def test_numbers_as_french_says_them(said, value):
+    assert Said(call((("caller", said),))).number(value)
+
+
+def test_french_words_as_recognisers_and_models_write_them():
+    said = Said(call((("caller", "C’est ma sœur, l'été prochain. Le 06-12 34.56 78, à Châteauroux."),)))
+    for words in ("c'est ma soeur", "L’ete prochain", "0612345678", "06 12 34 56 78", "chateauroux"):
+        assert said.words(words)
+    assert not said.words("0612345679")
+    assert not said.words("ma soeurs")
+
+
 def test_figures_may_be_written_in_groups():
     assert {1500.0, 1.5} <= set(figures("1,500"))
     assert 1500.0 in set(figures("1 500 euros"))

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from pipelines.analysis.analysis import Felt, Finding, Findings, Key, Reading
+from pipelines.analysis.analysis import Felt, Finding, Findings, Key, KnownCaller, Reading, Speaking
 from pipelines.analysis.analyze import analyze
 from pipelines.replay.dump import Dump, read_dump
 from server.analysis.page import lines, render
@@ -201,3 +201,28 @@ def test_the_axis_is_readable_at_any_length(seconds):
     assert found[0] == 0
     assert all((b - a) * scale >= 60 for a, b in itertools.pairwise(found))
     assert clock(61.9) == "1:01"
+
+
+def test_names_of_speakers_are_escaped_and_each_has_a_colour():
+    dump = two_parties()
+    analysis = analyze(dump)
+    speakers = (EVIL, f"other {EVIL}", "other 2", "other 3", "other 4", "other 5")
+    spoken = tuple(Speaking(n, n + 1.0, name) for n, name in enumerate(speakers))
+    turns = tuple(
+        msgspec.structs.replace(turn, speaker=name, party="other" if name.startswith("other") else "caller")
+        for turn, name in zip(analysis.turns, speakers, strict=False)
+    )
+    known = KnownCaller(EVIL, 0.9, 0.8)
+    page = Page(render(msgspec.structs.replace(analysis, speakers=spoken, turns=turns, known_caller=known), dump))
+    assert not {"script", "img"} & set(page.tags)
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert page.text.count("alert(1)") >= 5
+    kinds = [value for name, value in page.attributes if name == "class"]
+    assert all(f"s{n}" in kinds for n in range(5))
+    assert "0.90 from 0.80; no proof" in page.text
+
+
+def test_one_who_is_alone_needs_no_legend():
+    dump = two_parties()
+    analysis = msgspec.structs.replace(analyze(dump), speakers=(Speaking(0.0, 1.0, "caller"),))
+    assert "On the caller's line" not in render(analysis, dump)

@@ -238,6 +238,16 @@ async def test_the_model_hears_what_the_denoiser_leaves(vad, observe):
     await worker.aclose()
 
 
+async def test_a_denoiser_that_takes_too_long_is_left_out(vad, observe):
+    worker = VoiceWorker(vad, Halver(), observe=observe, denoise_s=0)
+    caller = Caller(worker)
+    caller.stream.analyze(0, window(0.5))
+    await caller.told(1)
+    assert [event.p_speech for event in caller.events] == [0.5]
+    assert ("denoise_skipped", 1) in observe.seen
+    await worker.aclose()
+
+
 async def test_closing_with_work_in_flight_and_queued_leaves_nothing(vad, observe):
     before = set(threading.enumerate())
     worker = VoiceWorker(vad, observe=observe)

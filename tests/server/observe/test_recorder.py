@@ -235,3 +235,18 @@ def wait_for(condition) -> None:
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.005)
+
+
+async def test_who_waits_for_a_recording_and_is_cancelled_does_not_stop_the_others(recorder):
+    import asyncio
+
+    first, second = recorder.open(meta("CA1")), recorder.open(meta("CA2"))
+    for recording in (first, second):
+        for step in small_steps():
+            recording.write(step.at, step.event, step.actions)
+    waiting = asyncio.ensure_future(asyncio.wrap_future(first._done))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert first.close().result(WAIT_S) == first.path
+    assert second.close().result(WAIT_S) == second.path

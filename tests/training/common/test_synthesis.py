@@ -143,6 +143,9 @@ def test_speakers_are_voices_without_their_place(name, speaker):
         ("pico?volume=2", "no setting volume"),
         ("pico?speed=fast", "not like speed=0.9"),
         ("pico?speed", "not like speed=0.9"),
+        ("kokoro:ff_siwis?accent=martian", "no accent is called martian. There are french"),
+        ("kokoro:ff_siwis?accent=french", "accents are of English, not of 'fr'"),
+        ("pico?accent=french", "no setting accent"),
     ],
 )
 def test_voices_that_cannot_be_had_are_refused_by_name(name, reason):

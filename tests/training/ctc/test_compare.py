@@ -99,7 +99,7 @@ def test_when_a_curve_has_converged():
     assert converged([]) == 0
 
 
-@pytest.mark.parametrize("name", ["compare", "digits", "telephone_en", "telephone_en_conformer"])
+@pytest.mark.parametrize("name", ["compare", "digits", "digits_unseen", "telephone_en", "telephone_en_conformer"])
 def test_the_recipes_that_come_along_can_be_read(name):
     kind = Comparison if name == "compare" else CtcRecipe
     assert load(RECIPES / f"{name}.toml", kind).data.manifests

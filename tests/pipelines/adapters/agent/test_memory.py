@@ -155,7 +155,7 @@ def test_a_forgotten_turn_is_gone_but_not_what_a_tool_did_in_it() -> None:
 def test_a_note_stands_behind_the_callers_next_words_alone():
     memory = Memory()
     memory.ask(1, "Hello.")
-    memory.note("[The caller sounds angry.]")
+    memory.note("emotion", "[The caller sounds angry.]")
     memory.ask(2, "Where is it?")
     memory.ask(3, "And now?")
     said = [item["content"] for item in memory.items()]
@@ -165,10 +165,19 @@ def test_a_note_stands_behind_the_callers_next_words_alone():
 
 def test_a_note_of_a_turn_that_was_none_goes_with_the_next():
     memory = Memory()
-    memory.note("[The caller sounds angry.]")
+    memory.note("emotion", "[The caller sounds angry.]")
     memory.ask(1, "Where is")
     memory.forget(1)
     memory.ask(2, "Where is it?")
     assert memory.items()[0]["content"] == "Where is it? [The caller sounds angry.]"
     memory.ask(3, "Where is it? Tell me!")  # he went on speaking
     assert memory.items()[0]["content"] == "Where is it? Tell me! [The caller sounds angry.]"
+
+
+def test_of_several_facts_each_has_its_note():
+    memory = Memory()
+    memory.note("known_caller", "[It is Anne.]")
+    memory.note("emotion", "[He sounds sad.]")
+    memory.note("emotion", "[He sounds angry.]")
+    memory.ask(1, "Hello.")
+    assert memory.items()[0]["content"] == "Hello. [It is Anne.] [He sounds angry.]"

@@ -26,6 +26,7 @@ def opened(url: str, tools=(), fallback: str = "", **options) -> OpenAIAgent:
         fallback=Endpoint(fallback, "m2") if fallback else None,
         limits=options.pop("limits", QUICK),
         fallback_limits=options.pop("fallback_limits", QUICK),
+        notes=options.pop("notes", None),
     )
     return factory.open("c", "+15550100", "+15550101", "en", NOW)
 
@@ -287,3 +288,40 @@ async def test_tools_know_the_call() -> None:
     [context] = seen
     assert (context.caller, context.language, context.now) == ("+15550100", "fr", NOW)
     assert context.dialogue == [("agent", "Hello."), ("caller", "Look")]
+
+
+@pytest.mark.parametrize(("language", "whispered"), [("en", "A colleague tells you"), ("fr", "Un collègue te dit")])
+async def test_a_note_of_an_operator_is_read_behind_the_callers_next_words(language: str, whispered: str) -> None:
+    endpoint = FakeEndpoint(["Hello."], ["Good."])
+    async with serving(endpoint) as url:
+        agent = opened(url)
+        async for _ in agent.reply(1, "Allô ?", language):
+            pass
+        agent.notice("note", "She is a regular.", 1.0)
+        async for _ in agent.reply(2, "Oui.", language):
+            pass
+    asked = endpoint.requests[1]["messages"][-1]["content"]
+    assert asked.endswith(f"Oui. [{whispered}: She is a regular.]")
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "[Probably Anne. No proof.]"), ("fr", "[Sans doute Anne.]")])
+async def test_a_known_caller_is_noted_once_and_known_to_tools_in_each_reply(language, told) -> None:
+    seen = []
+
+    async def who(context: RunContextWrapper[CallContext]) -> str:
+        """who calls"""
+        seen.append(context.context.known_caller)
+        return "ok"
+
+    script = (["Hello."], [("call", "who", "{}")], ["You."], [("call", "who", "{}")], ["You again."])
+    endpoint = FakeEndpoint(*script)
+    notes = {"known_caller": {"en": "Probably {name}. No proof.", "fr": "Sans doute {name}."}}
+    async with serving(endpoint) as url:
+        agent = opened(url, [function_as_tool(who)], notes=notes)
+        await answer(agent, 1, "Hm.", language)
+        agent.notice("known_caller", "Anne", 0.91, 0.82)
+        await answer(agent, 2, "Hm?", language)
+        await answer(agent, 3, "Hm!", language)
+    asked = [message["content"] for message in endpoint.requests[-1]["messages"] if message["role"] == "user"]
+    assert [words for words in asked if "Anne" in words] == [f"Hm? {told}"]
+    assert [(known.name, known.score, known.threshold) for known in seen] == [("Anne", 0.91, 0.82)] * 2

@@ -53,6 +53,15 @@ def test_kokoro_has_the_symbols_of_both_languages() -> None:
     assert voice.identity != Kokoro(weights(KOKORO), voice="ff_siwis", language="fr").identity
 
 
+def test_kokoro_speaks_with_an_accent() -> None:
+    plain, other = (
+        Kokoro(weights(KOKORO), voice="af_heart", language="en", accent=accent)
+        for accent in ((), (("θ", "s"), ("ɹ", "ʁ")))
+    )
+    assert other._tokens("θɹˈiː") == plain._tokens("sʁˈi") != plain._tokens("θɹˈiː")
+    assert other.identity != plain.identity
+
+
 def test_kokoro_speaks_halfway_between_two_voices() -> None:
     one, other, between = (
         Kokoro(weights(KOKORO), voice=voice, language="en") for voice in ("af_heart", "ff_siwis", "af_heart+ff_siwis")

@@ -1,0 +1,1 @@
+"""The operators' page: calls under way, calls that are over, and what may be done about them."""

@@ -1,0 +1,1 @@
+"""Simulated callers: whole conversations with an agent, judged by rules."""
