@@ -42,6 +42,15 @@ class JudgeTurn(Action):
     last: int
 
 
+class JudgeOverlap(Action):
+    """Tell by the sound whether who has begun to speak over the agent interrupts: media samples [first, last), from just before his onset to now.
+    Answered by `OverlapJudged`; not at all, or by `ModelFailed("overlap", last)`, when there is no such model or it is busy: the words decide then.
+    A newer one replaces one that waits."""
+
+    first: int
+    last: int
+
+
 class Perceive(Action):
     """Tell by their sound how somebody feels, and who he is, who says media samples [first, last), what `Transcribe(request)` is about. Answered
     by `EmotionHeard` and `VoiceHeard`, of the models that there are; not at all, or by `ModelFailed("emotion" or "speaker", request)`, when they
@@ -236,6 +245,7 @@ AnyAction = (
     AnalyzeWindow
     | Transcribe
     | JudgeTurn
+    | JudgeOverlap
     | Perceive
     | Identify
     | Appraise

@@ -11,6 +11,8 @@ what of it was heard); this file is what lies between them: who has the floor.
     nobody            silence                                       agent (prompt, goodbye)
     nobody            caller talks on and on, and dips              agent (an excuse, then the answer to what he has said)
     agent             speech starts                                 undecided: `_overlap`, weighed in `_weigh`
+    agent, undecided  the sound or the first word of one who      agent, silent: `Speaking.hold` until it is decided
+                      interrupts (`Contest.alarms`, `startles`)
     agent, undecided  speaking on, in words that are no backchannel caller (clear, cancel, remember what was heard)
     agent, undecided  speaking on for long                          caller
     agent, undecided  short, and words that are no backchannel      caller
@@ -24,6 +26,7 @@ Sources: Sacks, Schegloff, Jefferson 1974, "A simplest systematics for the organ
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +42,7 @@ from pipelines.turns.farewell import Farewell, Words
 from pipelines.turns.feeling import Feeling
 from pipelines.turns.hearing import ENDPOINT, TURN_LIMIT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
+from pipelines.turns.loudness import Loudness, level
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Reply
 from pipelines.turns.retry import Retry
@@ -69,6 +73,7 @@ class Call:
         self._keypad = Keypad(settings)
         self._callee = Callee(settings)
         self._feeling, self._voices = Feeling(settings), Voices(settings)
+        self._loudness = Loudness()
         self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
         self._silence, self._starving = Silence(settings), Starving()
         self._retry, self._farewell = Retry(settings), Farewell(settings)
@@ -81,6 +86,7 @@ class Call:
             ev.WindowAnalyzed: self._window_analyzed,
             ev.TranscriptReady: self._transcript_ready,
             ev.VoiceHeard: self._voice_heard,
+            ev.OverlapJudged: self._overlap_judged,
             ev.ReplyFinished: self._reply_finished,
             ev.SpeechSynthesized: self._speech_synthesized,
             ev.ModelFailed: self._model_failed,
@@ -161,10 +167,12 @@ class Call:
         self._retry.window_analyzed()
         if self.settings.echo:
             return
+        self._gauge(event.first, event.first + WINDOW, event.p_speech)
         on = self.settings.speech_on_over if self._speaking.talks(at) else None
         change = self._speech.window_analyzed(event.first, event.p_speech, on)
         if change is None:
             if self._hearing.speaking and self._overlap is not None:
+                self._out += self._overlap.listen(event.first + WINDOW)
                 self._out += self._hearing.look(event.first + WINDOW, self._speech.last, at)
             elif self._hearing.speaking:
                 self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
@@ -181,6 +189,17 @@ class Call:
             self._callee.analyzed(event.first + WINDOW, self._speech.last)
             self._consider_callee(at)
 
+    def _gauge(self, first: int, last: int, p_speech: float) -> None:
+        """How loud is he, or who speaks over the agent?"""
+        if not self.settings.faint_db or p_speech < self.settings.speech_on_over:
+            return
+        with suppress(IndexError):  # a late answer: the ring has moved on
+            loudness = level(self.inbound.span(first, last))
+            if self._overlap is not None:
+                self._overlap.gauged(self._loudness.below(loudness))
+            elif self._hearing.speaking and p_speech >= self.settings.speech_on:
+                self._loudness.heard(loudness)
+
     def _speech_started(self, at: int, first: int) -> None:
         if self._farewell.begun:
             return
@@ -192,15 +211,17 @@ class Call:
         if self._speaking.played_out(at):  # only its last mark is awaited
             self._finish_reply(at)
         elif self._overlap is not None:
-            self._overlap.goes_on(at)
+            self._overlap.goes_on(at, first)
             self._out.append(self._overlap.begin())
         elif self._speaking.reply is not None:
             self._out += self._speaking.hush(at)
             self._overlap = Contest(
-                self.settings, said_at, at, self._speaking.left_us(at), begun=not self._speaking.reply.unnoticed
+                self.settings, first, said_at, at, self._speaking.left_us(at), begun=not self._speaking.reply.unnoticed
             )
             self._out.append(self._overlap.begin())
+            self._gauge(first, self._speech.last, 1.0)
             self._hearing.listen_closely(at)
+            self._out += self._overlap.listen(self._speech.last)
             self._out += self._hearing.look(self._speech.last, self._speech.last, at)
 
     def _speech_stopped(self, at: int, last: int) -> None:
@@ -343,6 +364,11 @@ class Call:
             elif overlap.calms(self._hearing) and self._speaking.held_at is not None:
                 self._out += self._speaking.go_on(at)
                 self._pump(at)
+
+    def _overlap_judged(self, at: int, event: ev.OverlapJudged) -> None:
+        """It sounds as if he interrupts: the agent holds its breath until there are words."""
+        if self._overlap is not None and self._overlap.alarms(event, self._hearing):
+            self._out += self._speaking.hold(at)
 
     def _cut_reply(self, at: int) -> None:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""

@@ -84,6 +84,13 @@ class TurnJudged(Event):
     p_end: float
 
 
+class OverlapJudged(Event):
+    """Answer to `JudgeOverlap(last)`: probability, 0 to 1, that what is said over the agent interrupts it."""
+
+    last: int
+    p: float
+
+
 class EmotionHeard(Event):
     """Answer to `Perceive`: the likeliest of the model's emotions, and its probability, 0 to 1."""
 
@@ -163,7 +170,7 @@ class SpeechSynthesized(Event):
 
 
 class ModelFailed(Event):
-    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad", "turn", "emotion", "speaker" or "sentiment"; `request`: the request's, reply's or chunk's
+    """A model raised, timed out or crashed. `port`: "stt", "agent", "tts", "vad", "turn", "overlap", "emotion", "speaker" or "sentiment"; `request`: the request's, reply's or chunk's
     number (for "tts" the chunk, with `reply` set). A carrier that refuses a transfer fails in the same way, as port "transfer"."""
 
     port: str
@@ -229,6 +236,7 @@ AnyEvent = (
     | WindowAnalyzed
     | TranscriptReady
     | TurnJudged
+    | OverlapJudged
     | EmotionHeard
     | VoiceHeard
     | CallerKnown

@@ -218,6 +218,14 @@ class TurnModelSettings(Section):
     model: str = "none"
 
 
+class OverlapSettings(Section):
+    """`model`: what tells by the sound of the first syllables over the agent whether it is interrupted; "none": the words alone do. `sure`: the
+    probability from which the agent holds its breath; none: that which was measured for the model."""
+
+    model: str = "none"
+    sure: float | None = Field(None, gt=0, le=1)
+
+
 class EmotionSettings(Section):
     """`model`: what tells by the sound how a caller feels, for agents with `emotion`; "none": nothing does. `sure`: by emotion, the probability from
     which an agent may be told of it, and it is told of no other; none: those that were measured for the model."""
@@ -283,6 +291,7 @@ class ModelSettings(Section):
     vad: VadSettings = VadSettings()
     denoise: DenoiseSettings = DenoiseSettings()
     turn: TurnModelSettings = TurnModelSettings()
+    overlap: OverlapSettings = OverlapSettings()
     emotion: EmotionSettings = EmotionSettings()
     sentiment: SentimentSettings = SentimentSettings()
     speaker: SpeakerSettings = SpeakerSettings()
@@ -301,7 +310,8 @@ class TurnSettings(Section):
     far playout runs ahead of the caller's ear; `endpoint_ms` (`endpoint_sure_ms`, `endpoint_max_ms`): silence that ends a
     turn (that is a question or a known answer; that goes on by its words or its sound); `speculate`: prepare an answer before
     that, which is dropped when the caller goes on; `interruption_ms` (`interruption_sure_ms`): speech over the agent that
-    interrupts, if it is no backchannel (whatever it is); `hold`: fall silent at its first word already, and go on if it was nothing; `monologue_s` (`turn_limit_s`): speech without a pause for an answer
+    interrupts, if it is no backchannel (whatever it is); `hold`: fall silent at its first word already, and go on if it was nothing; `faint_db`:
+    a voice over the agent that is so much quieter than the caller stops nothing, 0: any may; `monologue_s` (`turn_limit_s`): speech without a pause for an answer
     after which the agent cuts in at a dip (dip or not)."""
 
     vad_start: float = Field(_POLICY.speech_on, gt=0, lt=1)
@@ -314,6 +324,7 @@ class TurnSettings(Section):
     speculate: bool = _POLICY.speculate
     interruption_ms: Milliseconds = _POLICY.interruption_us // MS
     hold: bool = _POLICY.hold
+    faint_db: float = Field(10.0, ge=0, le=60)
     interruption_sure_ms: Milliseconds = _POLICY.interruption_sure_us // MS
     monologue_s: int = Field(_POLICY.monologue_us // SECOND, ge=1)
     turn_limit_s: int = Field(_POLICY.turn_limit_us // SECOND, ge=1)
@@ -372,6 +383,8 @@ class Config(Section):
                 wanted.append(("models.denoise.model", "denoise", "", models.denoise.model))
             if models.turn.model != "none":
                 wanted.append(("models.turn.model", "turn", "", models.turn.model))
+            if models.overlap.model != "none":
+                wanted.append(("models.overlap.model", "overlap", "", models.overlap.model))
             if models.emotion.model != "none" and any(agent.emotion for _, agent in talking):
                 wanted.append(("models.emotion.model", "emotion", "", models.emotion.model))
             if models.speaker.model != "none" and any(agent.tells_voices for _, agent in talking):

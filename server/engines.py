@@ -28,6 +28,7 @@ Observe = Callable[[str, float], None]
 
 
 _TURN_TIMEOUT_S = 1.0  # later, the longest wait for a caller who may go on is nearly over anyway
+_OVERLAP_TIMEOUT_S = 0.3  # later, the words are known
 _FEELING_TIMEOUT_S = 2.0  # later, the answer that might have heeded it is being spoken
 
 
@@ -38,6 +39,7 @@ class Engines:
         self.voice: VoiceWorker | None = None
         self.transcribe: TranscribeWorker | None = None
         self.turn: NewestWorker | None = None
+        self.overlap: NewestWorker | None = None
         self.emotion: NewestWorker | None = None
         self.sentiment: NewestWorker | None = None
         self.voices: NewestWorker | None = None
@@ -81,6 +83,7 @@ class Engines:
             return NewestWorker(port, model, timeout_s=timeout_s, observe=observe)
 
         self.turn = await newest("turn", models.turn.model, _TURN_TIMEOUT_S)
+        self.overlap = await newest("overlap", models.overlap.model, _OVERLAP_TIMEOUT_S)
         if any(agent.emotion for agent in talking):
             self.emotion = await newest("emotion", models.emotion.model, _FEELING_TIMEOUT_S)
             _require_emotions(talking, models, self.emotion and self.emotion.model)
@@ -123,8 +126,8 @@ class Engines:
 
     def measured(self, settings: CallSettings) -> CallSettings:
         """A call's settings with the thresholds of the models that are loaded."""
-        emotion, speaker = (worker and worker.model for worker in (self.emotion, self.voices))
-        return measured(settings, self._models, emotion, speaker)
+        emotion, speaker, overlap = (worker and worker.model for worker in (self.emotion, self.voices, self.overlap))
+        return measured(settings, self._models, emotion, speaker, overlap)
 
     def known_callers(self, number: str) -> KnownCallers | None:
         """The people who are enrolled, for a call from `number`."""
@@ -141,6 +144,7 @@ class Engines:
             self.voice,
             self.transcribe,
             self.turn,
+            self.overlap,
             self.emotion,
             self.sentiment,
             self.voices,

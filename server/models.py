@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.frames import AudioFormat
-from pipelines.models.ports import EmotionRecognizer, SentimentAnalyzer, SpeakerEncoder, TurnDetector
+from pipelines.models.ports import EmotionRecognizer, OverlapDetector, SentimentAnalyzer, SpeakerEncoder, TurnDetector
 from server.config import AgentConfig
 from server.engines import Engines
 from server.inference.hold import hold_music
@@ -37,6 +37,7 @@ class CallModels:
         self._stream = engines.voice.open(deliver) if engines.voice is not None else None
         self._transcriber = engines.transcribe
         self._judge = engines.turn
+        self._overlap = engines.overlap
         self._emotion = engines.emotion if agent.emotion else None
         self._sentiment = engines.sentiment if agent.sentiment else None
         self._voices = engines.voices if agent.tells_voices else None
@@ -61,6 +62,13 @@ class CallModels:
             detector: TurnDetector = self._judge.model
             self._judge.submit(
                 action.request, lambda: ev.TurnJudged(action.request, detector.p_end(audio)), self._deliver, self
+            )
+
+    def judge_overlap(self, action: do.JudgeOverlap, audio: NDArray[np.float32]) -> None:
+        if self._overlap is not None:
+            detector: OverlapDetector = self._overlap.model
+            self._overlap.submit(
+                action.last, lambda: ev.OverlapJudged(action.last, detector.p_interruption(audio)), self._deliver, self
             )
 
     def perceive(self, action: do.Perceive, audio: NDArray[np.float32]) -> None:
@@ -123,7 +131,16 @@ class CallModels:
             self._stream.close()
         for task in self._asked:
             task.cancel()
-        for worker in (self._transcriber, self._judge, self._emotion, self._sentiment, self._voices, self._speaker):
+        workers = (
+            self._transcriber,
+            self._judge,
+            self._overlap,
+            self._emotion,
+            self._sentiment,
+            self._voices,
+            self._speaker,
+        )
+        for worker in workers:
             if worker is not None:
                 worker.cancel(self)
 

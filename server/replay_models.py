@@ -83,7 +83,9 @@ def models_of(config: Config, meta: Meta, with_agent: bool, progress: Progress) 
     judges = _judges(store, config, agent)
     with ExitStack() as stack:
         yield ReplayModels(
-            settings=measured(call_settings(config, agent), config.models, judges.emotion, judges.speaker),
+            settings=measured(
+                call_settings(config, agent), config.models, judges.emotion, judges.speaker, judges.overlap
+            ),
             voice_activity=voice_activity if denoiser is None else Denoised(voice_activity, denoiser),
             speech_to_text=speech_to_text,
             speak=speak,
@@ -98,10 +100,11 @@ def _judges(store: Store, config: Config, agent: AgentConfig) -> Judges:
     """The same as `Engines` loads for that agent."""
     names = {
         "turn": config.models.turn.model,
+        "overlap": config.models.overlap.model,
         "emotion": config.models.emotion.model if agent.emotion else "none",
         "sentiment": config.models.sentiment.model if agent.sentiment else "none",
     }
-    names["speaker"] = config.models.speaker.model if agent.follow_caller else "none"
+    names["speaker"] = config.models.speaker.model if agent.tells_voices else "none"
     return Judges(**{port: load_model(store, name) for port, name in names.items() if name != "none"})
 
 

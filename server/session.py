@@ -63,6 +63,7 @@ class Ears(Protocol):
     def analyze(self, first: int, audio: object) -> None: ...
     def transcribe(self, action: do.Transcribe, audio: object) -> None: ...
     def judge(self, action: do.JudgeTurn, audio: object) -> None: ...
+    def judge_overlap(self, action: do.JudgeOverlap, audio: object) -> None: ...
     def perceive(self, action: do.Perceive, audio: object) -> None: ...
     def identify(self, action: do.Identify) -> None: ...
     def appraise(self, action: do.Appraise) -> None: ...
@@ -107,6 +108,7 @@ class Session:
             do.AnalyzeWindow: self._analyze_window,
             do.Transcribe: self._transcribe,
             do.JudgeTurn: self._judge_turn,
+            do.JudgeOverlap: self._judge_overlap,
             do.Perceive: self._perceive,
             do.Identify: self._identify,
             do.Appraise: self._appraise,
@@ -244,6 +246,10 @@ class Session:
     def _judge_turn(self, action: do.JudgeTurn) -> None:
         with suppress(IndexError):  # too late to matter
             self._models.judge(action, self.call.span(action.first, action.last))
+
+    def _judge_overlap(self, action: do.JudgeOverlap) -> None:
+        with suppress(IndexError):
+            self._models.judge_overlap(action, self.call.span(action.first, action.last))
 
     def _perceive(self, action: do.Perceive) -> None:
         with suppress(IndexError):

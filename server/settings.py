@@ -34,22 +34,28 @@ def emotion_limits(models: ModelSettings, emotion: object) -> dict[str, float]:
     return dict(models.emotion.sure or getattr(emotion, "thresholds", {}))
 
 
-def measured(settings: CallSettings, models: ModelSettings, emotion: object, speaker: object) -> CallSettings:
+def measured(
+    settings: CallSettings, models: ModelSettings, emotion: object, speaker: object, overlap: object = None
+) -> CallSettings:
     """The same with what was measured for these models (their `thresholds`, None: no model), where the configuration says nothing else."""
     default = CallSettings()
-    voice = getattr(speaker, "thresholds", {})
+    voice, sound = (getattr(model, "thresholds", {}) for model in (speaker, overlap))
     return msgspec.structs.replace(
         settings,
         emotion_sure=emotion_limits(models, emotion),
+        p_interruption=sound.get("hold", default.p_interruption)
+        if models.overlap.sure is None
+        else models.overlap.sure,
         voice_same=voice.get("short", default.voice_same) if models.speaker.same is None else models.speaker.same,
         voice_other=voice.get("other", default.voice_other) if models.speaker.other is None else models.speaker.other,
     )
 
 
 def known_from(models: SpeakerSettings, encoder: object) -> float:
-    """Cosine from which a caller is taken for a person who is enrolled: as configured, or as measured for the model on good lines. A model without
-    measures knows nobody."""
-    return getattr(encoder, "thresholds", {}).get("clean", 1.01) if models.known is None else models.known
+    """Cosine from which a caller is taken for a person who is enrolled: as configured, or as measured for the model: for that, or else for good
+    lines. A model without measures knows nobody."""
+    measures = getattr(encoder, "thresholds", {})
+    return measures.get("known", measures.get("clean", 1.01)) if models.known is None else models.known
 
 
 def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
@@ -70,6 +76,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         feel=bool(agent.emotion),
         appraise=agent.sentiment,
         judge_turns=models.turn.model != "none",
+        judge_overlaps=models.overlap.model != "none",
         speech_on=turns.vad_start,
         speech_off=turns.vad_stop,
         min_speech_us=turns.min_speech_ms * MS,
@@ -79,6 +86,7 @@ def call_settings(config: Config, agent: AgentConfig) -> CallSettings:
         endpoint_unsure_us=turns.endpoint_max_ms * MS,
         interruption_us=turns.interruption_ms * MS,
         hold=turns.hold,
+        faint_db=turns.faint_db,
         interruption_sure_us=turns.interruption_sure_ms * MS,
         monologue_us=turns.monologue_s * SECOND,
         turn_limit_us=turns.turn_limit_s * SECOND,

@@ -7,6 +7,7 @@ from training.ctc.cli import align, compare, ctc, growth, tune, unseen
 from training.denoise.cli import denoise, denoise_table
 from training.emotion.cli import emotion, emotion_table
 from training.extract.cli import extract, extract_table
+from training.overlap.cli import overlap, overlap_speak, overlap_table
 from training.sentiment.cli import sentiment, sentiment_table, sentiment_try
 from training.speakers.cli import diarization_table, speakers, speakers_table
 from training.turn.cli import turn, turn_table
@@ -17,7 +18,7 @@ from training.whisper.cli_medical import medical, terms_table
 from training.whisper.cli_transcribe import transcribe
 
 app = typer.Typer(
-    help="Make the models that the server loads: speech recognition, voice activity, ends of turns, speakers, noise, emotion, sentiment.",
+    help="Make the models that the server loads: speech recognition, voice activity, ends of turns, interruptions, speakers, noise, emotion, sentiment.",
     no_args_is_help=True,
 )
 
@@ -55,6 +56,9 @@ for command in (
     vad_table,
     turn,
     turn_table,
+    overlap_speak,
+    overlap,
+    overlap_table,
     emotion,
     emotion_table,
     sentiment,

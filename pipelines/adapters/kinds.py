@@ -20,6 +20,7 @@ _ADAPTERS: dict[Port, dict[str, str]] = {
         "deepfilternet": "deepfilternet:DeepFilterNet",
     },
     "turn": {"smart-turn": "smart_turn:SmartTurn", "tune": "tune:TuneTurn"},
+    "overlap": {"gru": "gru:GruOverlap"},
     "speaker": {
         "ecapa": "ecapa:Ecapa",
         "resemblyzer": "resemblyzer:Resemblyzer",

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Port = Literal["stt", "tts", "vad", "llm", "denoise", "turn", "speaker", "extract", "emotion", "sentiment"]
+Port = Literal["stt", "tts", "vad", "llm", "denoise", "turn", "overlap", "speaker", "extract", "emotion", "sentiment"]
 
 SourceKind = Literal["carried", "folder", "hub", "wheels"]
 """carried: in this package; folder: the user's own; hub: Hugging Face; wheels: the package index."""

@@ -67,6 +67,15 @@ class TurnDetector(Protocol):
         ...
 
 
+class OverlapDetector(Protocol):
+    """Tells the beginning of an interruption from a murmur, a cough or a noise, before there is a word."""
+
+    def p_interruption(self, audio: Audio) -> float:
+        """Probability, 0 to 1, that who speaks over the agent wants the floor. `audio`: from 0.1 s before the onset of his speech to
+        now, less than a second. Depends on nothing else."""
+        ...
+
+
 class SpeakerEncoder(Protocol):
     """A voice as a point: two clips of one speaker lie close together, whatever he says."""
 

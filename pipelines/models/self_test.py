@@ -103,6 +103,8 @@ def answered(port: Port, model: Any, test: VectorTest) -> NDArray[np.float32]:
             return np.array(found, np.float32)
         case "turn":
             return np.array([model.p_end(test.audio)], np.float32)
+        case "overlap":
+            return np.array([model.p_interruption(test.audio)], np.float32)
         case "speaker":
             return model.embed(test.audio)
         case "extract":

@@ -16,6 +16,7 @@ from pipelines.errors import ModelError
 from pipelines.models.ports import (
     Audio,
     EmotionRecognizer,
+    OverlapDetector,
     SentimentAnalyzer,
     SpeakerEncoder,
     SpeechToText,
@@ -35,6 +36,7 @@ class Latency(msgspec.Struct, frozen=True):
 
     window: int = 5 * MS
     judgement: int = 80 * MS
+    overlap: int = 5 * MS
     transcript: int = 300 * MS
     token: int = 300 * MS
     sound: int = 100 * MS
@@ -44,6 +46,7 @@ class Judges(msgspec.Struct, frozen=True):
     """Models that a call can do without."""
 
     turn: TurnDetector | None = None
+    overlap: OverlapDetector | None = None
     emotion: EmotionRecognizer | None = None
     sentiment: SentimentAnalyzer | None = None
     speaker: SpeakerEncoder | None = None
@@ -181,18 +184,24 @@ def _likeness(one: str, other: str) -> float:
 
 
 def recorded_speech(dump: Dump) -> dict[str, list[tuple[int, bytes]]]:
-    """Audio of every chunk that was synthesized to its end, by its text: (microseconds since the request, piece)."""
+    """Audio of every chunk that was synthesized to its end, by its text: (microseconds since the voice took the request up, piece). A voice does one
+    thing at a time: what a request waited for others is not counted, a run has it wait by itself."""
     asked: dict[tuple[int, int], tuple[int, str]] = {}
     pieces: dict[tuple[int, int], list[tuple[int, bytes]]] = {}
     whole: dict[str, list[tuple[int, bytes]]] = {}
+    free = 0
     for step in dump.steps:
         event = step.event
         if isinstance(event, ev.SpeechSynthesized) and (event.reply, event.chunk) in asked:
             key = (event.reply, event.chunk)
             at, text = asked[key]
+            if key not in pieces:
+                at = max(at, free)
+                asked[key] = at, text
             pieces.setdefault(key, []).append((step.at - at, event.audio))
             if event.last:
                 whole[text] = pieces[key]
+                free = step.at
         for action in step.actions:
             if isinstance(action, do.Synthesize):
                 asked[action.reply, action.chunk] = step.at, action.text
@@ -252,6 +261,13 @@ class ModelAnswers:
         start = self._stopwatch.start()
         p_end = self._judges.turn.p_end(audio)
         return self._stopwatch.since(start, self._latency.judgement), p_end
+
+    def judge_overlap(self, action: do.JudgeOverlap, audio: Audio) -> tuple[int, float] | None:
+        if self._judges.overlap is None:
+            return None
+        start = self._stopwatch.start()
+        p = self._judges.overlap.p_interruption(audio)
+        return self._stopwatch.since(start, self._latency.overlap), p
 
     def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
         asked: list[Callable[[], ev.Event]] = []

@@ -43,6 +43,8 @@ class Answers(Protocol):
         """None where nobody judges."""
         ...
 
+    def judge_overlap(self, action: do.JudgeOverlap, audio: Audio) -> tuple[int, float] | None: ...
+
     def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
         """Of the models that there are; so for sentiment."""
         ...
@@ -236,6 +238,10 @@ class _Run:
             judged = self._answers.judge(action, self._call.span(action.first, action.last))
             if judged is not None:
                 self._push(at + judged[0], ev.TurnJudged(action.request, judged[1]))
+        elif isinstance(action, do.JudgeOverlap):
+            judged = self._answers.judge_overlap(action, self._call.span(action.first, action.last))
+            if judged is not None:
+                self._push(at + judged[0], ev.OverlapJudged(action.last, judged[1]))
         elif isinstance(action, do.Perceive):
             for took, event in self._answers.perceive(action, self._call.span(action.first, action.last)):
                 self._push(at + took, event)

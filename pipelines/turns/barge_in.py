@@ -2,14 +2,19 @@
 
 import re
 from enum import Enum
+from math import inf
 
-from pipelines.actions import Action, Observed, SetDeadline
+from pipelines.actions import Action, JudgeOverlap, Observed, SetDeadline
+from pipelines.events import OverlapJudged
 from pipelines.turns.hearing import Hearing
 from pipelines.turns.policy import CallSettings
-from pipelines.units import MS, ms_to_samples, to_seconds
+from pipelines.units import MS, ms_to_samples, to_seconds, us_to_samples
 
 OVERLAP = "overlap"
 """Name of the deadline: it is time to decide."""
+
+BEFORE = ms_to_samples(100)
+"""Samples before the onset of speech over the agent by which its sound is judged too."""
 
 _RECENT = ms_to_samples(128)  # speech this close to the last audio is still going on: a window is not analyzed yet
 
@@ -57,22 +62,35 @@ class Contest:
     """Speech over the agent while it is undecided what it means. Times are call time in microseconds."""
 
     def __init__(
-        self, settings: CallSettings, said_at: int, noticed_at: int, agent_left_us: int, *, begun: bool
+        self, settings: CallSettings, first: int, said_at: int, noticed_at: int, agent_left_us: int, *, begun: bool
     ) -> None:
-        """`said_at`: when it began; `noticed_at`: when voice activity fired; `agent_left_us`: how much the agent had still to say then;
-        `begun`: it had said words, more than an "okay"."""
+        """`first`: media sample at which it began; `said_at`: when that was; `noticed_at`: when voice activity fired; `agent_left_us`: how
+        much the agent had still to say then; `begun`: it had said words, more than an "okay"."""
         self._settings, self._said_at = settings, said_at
         self._agent_left_us, self._begun = agent_left_us, begun
-        self._startled = False
-        self.goes_on(noticed_at)
+        self._startled = False  # by a word
+        self._below = inf  # decibels by which its loudest window lies under the caller
+        self.goes_on(noticed_at, first)
 
-    def goes_on(self, at: int) -> None:
-        """Voice activity fired, first or again after a pause."""
+    def goes_on(self, at: int, first: int) -> None:
+        """Voice activity fired, first or again after a pause, for speech from media sample `first` on."""
+        self._first, self._alarmed = first, False  # by a sound
         self._look_at = at + self._settings.interruption_us
         self._sure_at = at + self._settings.interruption_sure_us
 
+    def gauged(self, below: float) -> None:
+        """A window of it was so many decibels quieter than the caller is."""
+        self._below = min(self._below, below)
+
+    @property
+    def faint(self) -> bool:
+        """Whether it is too quiet to be the caller: somebody behind him, or what comes back of the agent's own voice."""
+        return 0 < self._settings.faint_db <= self._below < inf
+
     def verdict(self, at: int, hearing: Hearing, silence: int) -> Overlap | None:
         """What it is, by what is known now; None while that is undecided. `silence`: samples since the last speech that was heard."""
+        if self.faint:
+            return Overlap.FALSE if not hearing.speaking and hearing.known else None
         if not hearing.speaking:  # all his words decide
             spoken_us = hearing.ended_at - hearing.started_at
             return outcome(hearing.text, self._agent_left_us, hearing.agreed, spoken_us) if hearing.known else None
@@ -83,14 +101,36 @@ class Contest:
 
     def startles(self, hearing: Hearing) -> bool:
         """Whether the agent is to hold its breath, since this may be an interruption by its first word. True once in a contest."""
-        if self._startled or not self._settings.hold or not hearing.speaking:
+        if self._startled or self.faint or not self._settings.hold or not hearing.speaking:
             return False
         self._startled = opens(hearing.partial)
         return self._startled
 
+    def listen(self, end: int) -> list[Action]:
+        """He is still speaking at media sample `end`, and there may be no word yet: does it sound as if he wants the floor?"""
+        settings = self._settings
+        wanted = settings.judge_overlaps and settings.hold and not self._alarmed
+        if not wanted or end - self._first > us_to_samples(settings.overlap_listen_us):
+            return []
+        return [JudgeOverlap(max(0, self._first - BEFORE), end)]
+
+    def alarms(self, event: OverlapJudged, hearing: Hearing) -> bool:
+        """The same as `startles`, by the sound of his first syllables. Words that are known to be a murmur count for more; a judgement of
+        speech before this stretch counts for nothing."""
+        if (
+            self._alarmed
+            or self.faint
+            or not hearing.speaking
+            or event.last <= self._first
+            or murmured(hearing.partial)
+        ):
+            return False
+        self._alarmed = event.p >= self._settings.p_interruption
+        return self._alarmed
+
     def calms(self, hearing: Hearing) -> bool:
         """Whether an agent that holds its breath may go on, by what was heard since."""
-        return self._startled and murmured(hearing.partial)
+        return (self._startled or self._alarmed) and murmured(hearing.partial)
 
     def begin(self) -> Action:
         """When it is first to be decided."""

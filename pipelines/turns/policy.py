@@ -82,6 +82,14 @@ class CallSettings(msgspec.Struct, frozen=True):
     """How long after voice activity fired they are first looked at."""
     hold: bool = True
     """Fall silent at the first word with which people begin to interrupt, and go on if it was none."""
+    judge_overlaps: bool = False
+    """Ask a model too, by the sound of his first syllables, whether he interrupts."""
+    overlap_listen_us: int = 600 * MS
+    """How long from the onset of speech over the agent that model is asked; later his words are known."""
+    p_interruption: float = 0.9
+    """Its probability from which the agent falls silent, and goes on if it was none."""
+    faint_db: float = 0.0
+    """A voice over the agent whose loudest window is so far under the mean of the caller's is somebody else's, and stops nothing; 0: every voice may."""
     digits_gap_us: int = 1_500 * MS
     digits_asked_us: int = 4_000 * MS
     """Longest pause between two keys, of themselves and when the agent asked for them."""

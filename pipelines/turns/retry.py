@@ -30,7 +30,7 @@ class Retry:
                 return [] if self._deaf_windows < self._settings.vad_failures else None
             case "stt":
                 return hearing.retry(failure.request)
-            case "turn" | "emotion" | "speaker" | "sentiment":
+            case "turn" | "overlap" | "emotion" | "speaker" | "sentiment":
                 return []  # the call does without
             case "agent" if speaking.is_draft(failure.request):
                 return speaking.drop_draft()  # the reply is asked for again when it is needed

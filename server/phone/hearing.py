@@ -66,7 +66,7 @@ class Straight(JitterBuffer):
 
 
 def hear_at_once(receiver: RTCRtpReceiver) -> None:
-    """Replace a receiver's jitter buffer. aiortc has no setting for it: its version is pinned, and a test counts the delay."""
+    """Replace a receiver's jitter buffer. aiortc has no setting for it: its version is pinned, and a test counts the packets."""
     name = "_RTCRtpReceiver__jitter_buffer"
     if not hasattr(receiver, name):
         raise AttributeError("this version of aiortc keeps its jitter buffer elsewhere")

@@ -31,7 +31,7 @@ CHANNEL = "allo"
 _GATHER_S = 5.0
 _CANDIDATES_LIMIT = 60
 _UNSENT_LIMIT = 256 * 1024  # bytes of text the page may leave unread before it counts as gone
-_PARTING_S, _CLOSE_S = 1.0, 3.0
+_PARTING_S, _CLOSE_S = 1.0, 10.0
 
 
 class _Delay(msgspec.Struct, tag_field="type", tag="delay"):

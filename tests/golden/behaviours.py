@@ -108,6 +108,16 @@ def _held_breath() -> Bench:
     return bench
 
 
+def _held_by_sound(p: float, words: str) -> Bench:
+    bench = Bench(
+        msgspec.structs.replace(SETTINGS, judge_overlaps=True),
+        speech=(_QUESTION, (5.2, 6.0)),
+        words=("What are your hours?", words),
+    )
+    bench.partials, bench.p_interruption = ["What are", "", words], [0.3, p, p]
+    return bench
+
+
 _OUTBOUND = msgspec.structs.replace(SETTINGS, outbound=True, message="This is the surgery. Please call us back.")
 _MAILBOX = ("You have reached Bob.", "You have reached Bob. Please leave a message after the tone.")
 
@@ -125,6 +135,8 @@ BEHAVIOURS: dict[str, tuple[float, Callable[[], Bench]]] = {
     "interruption": (9, lambda: Bench(speech=(_QUESTION, (5.5, 7.0)))),
     "backchannel": (9, lambda: Bench(speech=(_QUESTION, (5.2, 5.35)), words=("What are your hours?", "Mm-hmm."))),
     "held_breath": (9, _held_breath),
+    "heard_by_sound": (9, lambda: _held_by_sound(0.97, "Tuesday would be better.")),
+    "held_by_sound": (9, lambda: _held_by_sound(0.97, "Okay, okay.")),
     "murmur_gone_on_after": (
         13,
         lambda: Bench(speech=(_QUESTION, (5.2, 6.5)), words=("What are your hours?", "Okay, okay, right.")),

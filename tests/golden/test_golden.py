@@ -27,6 +27,8 @@ def facts(dump: Dump) -> set[str]:
         ("interruption", "barge_in"),
         ("interruption", "hold"),
         ("held_breath", "gone_on"),
+        ("heard_by_sound", "barge_in"),
+        ("held_by_sound", "gone_on"),
         ("backchannel", "backchannel"),
         ("false_interruption", "false_interruption"),
         ("slow_tool", "filler"),

@@ -63,6 +63,11 @@ class Bench:
         """What the recogniser says of unfinished speech, one by one; with none left, the words of the final that is to come."""
         self.p_end: float | None = None
         """What is answered when a turn is to be judged by its sound."""
+        self.p_interruption: list[float] = []
+        """What is answered, one by one, when it is asked by the sound whether the agent is interrupted; with none left, nothing."""
+        self.overlap_delay = 10 * MS
+        self.packet: Callable[[float], bytes] | None = None
+        """The caller's audio at that second of the call, where its loudness matters: 20 ms of mu-law."""
         self.emotion: tuple[str, float] | None = None
         """... and how he feels."""
         self.emotion_delay = 40 * MS
@@ -90,7 +95,8 @@ class Bench:
         until = int(seconds * 1e6)
         for at in range(self._media_from, until, PTIME_US):
             beeps = any(first * 1e6 <= at < last * 1e6 for first, last in self.beeps)
-            self._post(at, ev.MediaReceived(_BEEP if beeps else b"\xff" * 160, at // MS))
+            quiet = self.packet(at / 1e6) if self.packet else b"\xff" * 160
+            self._post(at, ev.MediaReceived(_BEEP if beeps else quiet, at // MS))
         self._media_from = until
         while self._heap and self._heap[0][0] <= until:
             at, _, event, deadline = heapq.heappop(self._heap)
@@ -129,6 +135,9 @@ class Bench:
             case do.JudgeTurn(request=request):
                 if self.p_end is not None:
                     self._post(at + 80 * MS, ev.TurnJudged(request, self.p_end))
+            case do.JudgeOverlap(last=last):
+                if self.p_interruption:
+                    self._post(at + self.overlap_delay, ev.OverlapJudged(last, self.p_interruption.pop(0)))
             case do.Perceive(request=request):
                 if self.emotion is not None:
                     self._post(at + self.emotion_delay, ev.EmotionHeard(request, *self.emotion))

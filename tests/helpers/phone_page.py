@@ -27,8 +27,12 @@ class Microphone(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self) -> None:
+    def __init__(self, frames: int | None = None) -> None:
+        """`frames`: it says no more than that, and then nothing, not even silence. `on`: cleared, it says nothing yet."""
         super().__init__()
+        self.on = asyncio.Event()
+        self.on.set()
+        self._frames = frames
         self._left = b""
         self._count = 0
         self._began: float | None = None
@@ -37,6 +41,9 @@ class Microphone(MediaStreamTrack):
         self._left += pcm
 
     async def recv(self) -> av.AudioFrame:
+        await self.on.wait()
+        if self._count == self._frames:
+            await asyncio.Event().wait()
         loop = asyncio.get_running_loop()
         self._began = self._began or loop.time()
         await asyncio.sleep(self._began + self._count * 0.02 - loop.time())
@@ -95,10 +102,10 @@ def start(given: dict[str, Any], **other: Any) -> dict[str, Any]:
 
 
 class RtcPage(Page):
-    def __init__(self) -> None:
+    def __init__(self, frames: int | None = None) -> None:
         super().__init__()
         self.peer = RTCPeerConnection(RTCConfiguration([]))
-        self.microphone = Microphone()
+        self.microphone = Microphone(frames)
         self.peer.addTrack(self.microphone)
         self.channel = self.peer.createDataChannel("allo")
         self.opened = asyncio.Event()

@@ -3,10 +3,11 @@
     python -m tests.load.overlaps                          # the clips of this bench and of `allo call`
     python -m tests.load.overlaps --data DIR --people 40   # and real people, noises and music of recordings with manifests
     python -m tests.load.overlaps --look-ms 80 250         # how long the recogniser takes for a look: a row for each
+    python -m tests.load.overlaps --ear none MODEL         # by words alone, and by a net of one's own too: rows for both
     python -m tests.load.overlaps --each                   # a line for each sound
 
-Voice activity and the recogniser are the real ones, and so is every decision; only time is virtual, so that a busy machine changes nothing:
-a window takes 5 ms, a look `--look-ms`. Each sound is heard at two places within a frame.
+Voice activity, the net that hears interruptions and the recogniser are the real ones, and so is every decision; only time is virtual, so that a busy machine changes nothing:
+a window takes 5 ms, the net 5 ms, a look `--look-ms`. Each sound is heard at two places within a frame.
 
 yield     seconds from the first sound of an interruption until silence in the ear: median / 95th percentile. `voice activity`: the part
           until it fired. `never`: the agent spoke on for 1.5 s.
@@ -17,6 +18,7 @@ stopped   backchannels, coughs, noises, music and far voices for which there was
 import argparse
 import json
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -29,17 +31,17 @@ from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.audio.g711 import encode
 from pipelines.frames import TELEPHONE, Encoding
-from pipelines.models.ports import Audio, SpeechToText, Transcript, VoiceActivity
+from pipelines.models.ports import Audio, OverlapDetector, SpeechToText, Transcript, VoiceActivity
 from pipelines.replay import virtual
-from pipelines.replay.answers import Latency, ModelAnswers
+from pipelines.replay.answers import Judges, Latency, ModelAnswers
 from pipelines.replay.audio_files import caller_dump
 from pipelines.replay.dump import Dump, Step
 from pipelines.replay.ear import heard
 from pipelines.turns.policy import CallSettings
 from pipelines.units import MS, SECOND
 from server.config import Config
-from server.engines import load_stt, load_vad
-from server.settings import call_settings
+from server.engines import load_model, load_stt, load_vad
+from server.settings import call_settings, measured
 from tests.load.pickup import RATE, NoAgent, read
 from tests.load.turn_table import percentiles
 
@@ -76,7 +78,7 @@ def shipped() -> Iterator[Over]:
     """The clips that travel with the project."""
     for path in [*sorted(CLIPS.glob("*.flac")), *sorted(CALLER.glob("*.wav"))]:
         name = path.stem
-        if name in _ANSWERS:
+        if name in _ANSWERS or name[:2] not in ("en", "fr", "x_"):
             continue
         kind = "murmur" if "_bc_" in name or name.startswith("x_") else "interruption"
         for language in [name[:2]] if name[:2] != "x_" else ["en", "fr"]:
@@ -118,7 +120,15 @@ class Remembering:
         return self._known[key]
 
 
-def take(over: Over, shift: int, settings: CallSettings, vad: VoiceActivity, stt: Remembering, look_us: int) -> Taken:
+def take(
+    over: Over,
+    shift: int,
+    settings: CallSettings,
+    vad: VoiceActivity,
+    stt: Remembering,
+    look_us: int,
+    ear: OverlapDetector | None = None,
+) -> Taken:
     """One call: the agent talks on and on, and 1 s after it began the sound comes."""
     phrases = msgspec.structs.replace(settings.phrases[over.language], greeting="One sentence that does not end.")
     settings = msgspec.structs.replace(settings, languages=(over.language,), phrases={over.language: phrases})
@@ -131,6 +141,7 @@ def take(over: Over, shift: int, settings: CallSettings, vad: VoiceActivity, stt
         settings.languages,
         speak=lambda action: [b"\x10" * 20 * RATE],
         latency=Latency(transcript=look_us),
+        judges=Judges(overlap=ear),
     )
     first = int(np.flatnonzero(np.abs(pcm.astype(np.int32)) > _LOUD)[0]) * SECOND // RATE + _BEFORE_US
     gone = Step(dump.steps[-1].at, ev.CallEnded("caller"), ())
@@ -177,28 +188,40 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="DIR")
     parser.add_argument("--people", type=int, default=40, help="recordings of people to take from each set")
     parser.add_argument("--look-ms", type=int, nargs="+", default=[80, 150, 250])
+    parser.add_argument(
+        "--ear",
+        nargs="+",
+        default=["none"],
+        metavar="MODEL",
+        help='tells interruptions by their sound; "none": words alone; a row for each',
+    )
     parser.add_argument("--each", action="store_true", help="a line for each sound")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="settings of the call to change")
     options = parser.parse_args()
     config = Config()
     store = config.store()
     vad, stt = load_vad(store, config), Remembering(load_stt(store, config.models.stt, config.models.stt.model))
+    ears = {name: None if name == "none" else load_model(store, name) for name in options.ear}
     changes = {key: json.loads(value) for key, _, value in (one.partition("=") for one in options.set)}
-    settings = msgspec.structs.replace(call_settings(config, config.agents[0]), **changes)
     sounds = [*shipped(), *(recorded(options.data, options.people) if options.data else ())]
     console = Console(width=150)
-    table = Table("look", "language", "interruptions", "voice activity", "yield", "never", "stopped", "longest", "late")
-    for look_ms in options.look_ms:
+    table = Table(
+        "look", "ear", "language", "interruptions", "voice activity", "yield", "never", "stopped", "longest", "late"
+    )
+    for look_ms, (name, ear) in product(options.look_ms, ears.items()):
+        settings = measured(call_settings(config, config.agents[0]), config.models, None, None, ear)
+        settings = msgspec.structs.replace(settings, judge_overlaps=ear is not None, **changes)
         jobs = [(over, shift) for over in sounds for shift in _SHIFTS]
         taken = [
-            take(over, shift, settings, vad, stt, look_ms * MS)
+            take(over, shift, settings, vad, stt, look_ms * MS, ear)
             for over, shift in track(jobs, console=Console(stderr=True))
         ]
-        for name, languages in (("en", {"en"}), ("fr", {"fr"}), ("both", {"en", "fr"})):
-            table.add_row(f"{look_ms} ms", name, *row([one for one in taken if one.over.language in languages]))
+        for language, languages in (("en", {"en"}), ("fr", {"fr"}), ("both", {"en", "fr"})):
+            figures = row([one for one in taken if one.over.language in languages])
+            table.add_row(f"{look_ms} ms", name, language, *figures)
         for one in taken if options.each else []:
             figures = ["-" if value is None else f"{value:.2f}" for value in (one.noticed, one.silent, one.silence)]
-            console.print(f"{look_ms} {one.over.language} {one.over.kind:12} {one.over.name:30}", *figures)
+            console.print(f"{look_ms} {name} {one.over.language} {one.over.kind:12} {one.over.name:30}", *figures)
     console.print(table)
 
 

@@ -1,12 +1,15 @@
 """The turn machine on the bench: what a caller would notice, and what must hold for any order of events."""
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import actions as do
 from pipelines import events as ev
+from pipelines.audio.g711 import encode
+from pipelines.frames import Encoding
 from pipelines.units import PTIME_US
 from tests.helpers.bench import EXCUSE, MUSIC, PHRASES, SETTINGS, Bench
 
@@ -103,6 +106,78 @@ def test_the_breath_is_held_once_in_a_contest() -> None:
     bench.partials = ["What are", "Where", "Okay", "Where", "Okay", "Where"]
     bench.run(12)
     assert bench.facts.count("hold") == 1
+
+
+_BY_SOUND = msgspec.structs.replace(SETTINGS, judge_overlaps=True)
+
+
+def test_the_sound_of_an_interruption_silences_the_agent_before_there_is_a_word() -> None:
+    bench = Bench(
+        _BY_SOUND, speech=((3.0, 4.0), (5.5, 7.0)), words=("What are your hours?", "Tuesday would be better.")
+    )
+    bench.p_interruption = [0.2, 0.95]
+    bench.run(9)
+    silent = bench.when(do.ClearMedia)[0]
+    assert silent < 5.5 + 0.1 + 0.032 + 0.03  # voice activity, the second question, a packet
+    assert [f for f in bench.facts if f in ("hold", "gone_on", "barge_in")] == ["hold", "barge_in"]
+    assert len(bench.of(do.JudgeOverlap)) <= 3  # it is not asked for what is known
+
+
+def test_what_sounded_like_an_interruption_and_is_a_murmur_is_gone_on_after() -> None:
+    bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 6.1)), words=("What are your hours?", "Okay."))
+    bench.partials = ["What are", "", "Okay"]
+    bench.p_interruption = [0.95, 0.95, 0.95]
+    bench.run(12)
+    assert [f for f in bench.facts if f in ("hold", "gone_on", "barge_in", "backchannel")] == [
+        "hold",
+        "gone_on",
+        "backchannel",
+    ]
+    assert not any(t.interrupted for t in bench.turns)
+
+
+def test_words_that_are_a_murmur_count_for_more_than_their_sound() -> None:
+    bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 6.3)), words=("What are your hours?", "Okay, okay."))
+    bench.partials = ["What are", "Okay", "Okay", "Okay okay"]
+    bench.p_interruption = [0.1] * 6 + [0.95] * 20
+    bench.run(9)
+    assert "hold" not in bench.facts
+
+
+def test_the_sound_is_asked_for_a_short_time_and_only_over_the_agent() -> None:
+    bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 7.5)), words=("What are your hours?", "Mm-hmm."))
+    bench.partials = [""] * 20
+    bench.run(9)
+    asked = [(at, a) for at, a in bench.actions if isinstance(a, do.JudgeOverlap)]
+    assert 5.5 < asked[0][0] / 1e6 < asked[-1][0] / 1e6 < 5.5 + 0.7
+    assert len({a.first for _, a in asked}) == 1
+
+
+def test_a_judgement_that_comes_too_late_changes_nothing() -> None:
+    late = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 5.7)), words=("What are your hours?", ""))
+    late.partials, late.p_interruption, late.overlap_delay = [""] * 20, [0.95] * 20, 700_000
+    late.run(9)
+    assert "hold" not in late.facts
+    never = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 5.7)), words=("What are your hours?", ""))
+    never.partials = [""] * 20
+    never.run(9)
+    assert late.facts == never.facts
+
+
+def _tone(level: float) -> bytes:
+    return encode(np.round(level * np.sin(np.pi / 4 * np.arange(160))).astype(np.int16), Encoding.MULAW)
+
+
+@pytest.mark.parametrize(("over", "stops"), [(8_000, True), (1_000, False)])
+def test_a_voice_far_quieter_than_the_caller_stops_nothing(over: int, stops: bool) -> None:
+    settings = msgspec.structs.replace(_BY_SOUND, faint_db=10.0)
+    bench = Bench(settings, speech=((3.0, 5.0), (6.5, 8.5)), words=("What are your hours?", "No, wait, stop."))
+    bench.packet = lambda at: _tone(8_000 if at < 6 else over)
+    bench.p_interruption = [0.95] * 9
+    bench.run(12)
+    assert bool(bench.of(do.ClearMedia)) is stops
+    assert ("barge_in" in bench.facts) is stops
+    assert any(t.interrupted for t in bench.turns) is stops
 
 
 def test_a_backchannel_does_not_stop_the_agent() -> None:
@@ -482,7 +557,7 @@ _late = st.lists(
             ),
             st.builds(
                 ev.ModelFailed,
-                st.sampled_from(["stt", "agent", "tts", "vad", "turn", "transfer"]),
+                st.sampled_from(["stt", "agent", "tts", "vad", "turn", "overlap", "transfer"]),
                 st.integers(0, 6),
                 st.just("x"),
                 st.integers(0, 6),
@@ -492,6 +567,7 @@ _late = st.lists(
             st.builds(ev.ToolStarted, st.integers(0, 4), st.just("t")),
             st.builds(ev.ToolFinished, st.integers(0, 4), st.just("t"), st.just(""), st.booleans()),
             st.builds(ev.TurnJudged, st.integers(0, 8), st.floats(0, 1)),
+            st.builds(ev.OverlapJudged, st.integers(0, 400_000), st.floats(0, 1)),
             st.builds(ev.DigitsRequested, st.integers(0, 4), st.just("1")),
             st.builds(ev.DigitsExpected, st.integers(0, 4), st.integers(0, 4)),
             st.builds(ev.HangUpRequested, st.integers(0, 4)),
@@ -511,9 +587,16 @@ def _bench(spans: list[tuple[float, float]], late: list[tuple[float, ev.Event]])
         at += silence + length
     phrases = {code: msgspec.structs.replace(said, cut_in=EXCUSE) for code, said in PHRASES.items()}
     settings = msgspec.structs.replace(
-        SETTINGS, phrases=phrases, monologue_us=2_000_000, hold_music=True, filler_again_us=1_000_000
+        SETTINGS,
+        phrases=phrases,
+        monologue_us=2_000_000,
+        hold_music=True,
+        filler_again_us=1_000_000,
+        judge_overlaps=True,
+        faint_db=10.0,
     )
     bench = Bench(settings, speech=tuple(speech), words=("What are your hours?", "Yes.", "", "Mm.", "And"))
+    bench.p_interruption = [0.1, 0.95] * 20
     for seconds, event in late:
         bench.post(seconds, event)
     return bench.run(25)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import structlog
 
-from pipelines.actions import Appraise, Identify, JudgeTurn, Perceive
+from pipelines.actions import Appraise, Identify, JudgeOverlap, JudgeTurn, Perceive
 from pipelines.adapters.speaker.resemblyzer import Resemblyzer
 from pipelines.errors import ModelError
-from pipelines.events import EmotionHeard, ModelFailed, SentimentRead, TurnJudged
+from pipelines.events import EmotionHeard, ModelFailed, OverlapJudged, SentimentRead, TurnJudged
 from pipelines.frames import TELEPHONE
 from pipelines.speakers.enrolment import Person
 from server import engines
@@ -40,7 +40,12 @@ class MuteVoice(ToneVoice):
 
 
 class EagerDetector:
+    thresholds = MappingProxyType({"hold": 0.8})
+
     def p_end(self, audio):
+        return 1.0
+
+    def p_interruption(self, audio):
         return 1.0
 
 
@@ -73,6 +78,7 @@ def voices(monkeypatch, tmp_path):
     monkeypatch.setattr(engines, "load_vad", lambda store, config: LoudnessVad())
     monkeypatch.setattr(engines, "load_stt", lambda store, settings, name: ScriptedStt())
     monkeypatch.setattr(engines, "load_voice", load_voice)
+    monkeypatch.setattr(engines, "load_model", lambda store, name: EagerDetector())  # what tells interruptions
     monkeypatch.setattr("server.house.Agents.open", open_agents)
     return voices
 
@@ -121,6 +127,33 @@ async def test_ends_of_turns_are_judged_by_one_worker_for_all_calls(voices, monk
     assert await asyncio.wait_for(answers.get(), 5) == TurnJudged(7, 1.0)
     await opened.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "turn"]
+
+
+async def test_speech_over_the_agent_is_judged_by_its_sound_and_by_the_models_own_threshold(voices):
+    config = Config.model_validate(
+        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"overlap": {"model": "overlap-gru"}}}
+    )
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    answers = asyncio.Queue()
+    models = CallModels(opened, config.agents[0], TELEPHONE, ("en",), answers.put_nowait)
+    models.judge_overlap(JudgeOverlap(0, 4_096), np.zeros(4_096, np.float32))
+    assert await asyncio.wait_for(answers.get(), 5) == OverlapJudged(4_096, 1.0)
+    settings = opened.measured(call_settings(config, config.agents[0]))
+    assert settings.judge_overlaps
+    assert settings.p_interruption == 0.8
+    config.models.overlap.sure = 0.6
+    assert opened.measured(settings).p_interruption == 0.6
+    await opened.close()
+
+
+async def test_without_a_detector_words_alone_interrupt(voices):
+    config = Config.model_validate(
+        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"overlap": {"model": "none"}}}
+    )
+    opened = await Engines.open(config, lambda name, value: None, lambda what: None)
+    assert opened.overlap is None
+    assert not call_settings(config, config.agents[0]).judge_overlaps
+    await opened.close()
 
 
 async def test_without_a_detector_the_words_alone_end_turns(voices, monkeypatch):
@@ -269,6 +302,6 @@ async def test_a_caller_is_looked_for_among_those_who_are_enrolled(voices, monke
 def test_a_model_without_measures_knows_nobody_and_the_configuration_goes_before():
     settings = Config().models.speaker
     assert known_from(settings, object()) > 1
-    assert known_from(settings, Resemblyzer) == 0.82
+    assert known_from(settings, Resemblyzer) == 0.87
     settings.known = 0.7
     assert known_from(settings, Resemblyzer) == 0.7

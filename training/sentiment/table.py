@@ -78,6 +78,8 @@ def _learning(found: dict, names: Sequence[str], file: Path) -> None:
                 label=name,
             )
         panel.set(title=test, xlabel="sentences taught", xscale="log")
+        panel.set_xticks(taught, map(str, taught))
+        panel.minorticks_off()
         panel.axhline(100 / 3, color="grey", lw=0.8, ls=":")
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("macro F1, % (unseen sentences)")

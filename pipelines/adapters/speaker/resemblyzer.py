@@ -34,9 +34,10 @@ class Resemblyzer:
 
     size = 256
     thresholds: Mapping[str, float] = MappingProxyType(
-        {"clean": 0.82, "noisy": 0.80, "short": 0.78, "same": 0.65, "other": 0.70}
+        {"clean": 0.82, "noisy": 0.80, "short": 0.78, "known": 0.87, "same": 0.65, "other": 0.70}
     )
-    """As in `Ecapa`, measured by `allo train speakers-table` and `diarization-table`."""
+    """As in `Ecapa`, measured by `allo train speakers-table` and `diarization-table`; "known": a caller's voice with that of somebody enrolled
+    from several recordings, by `python -m tests.load.known_callers`."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` holds `pretrained.pt`. Raises ModelError."""

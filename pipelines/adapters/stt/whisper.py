@@ -9,7 +9,7 @@ encodes 30 s, detects the language in a pass of its own and decodes timestamps t
 used one by one).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ctranslate2
@@ -24,6 +24,11 @@ from pipelines.models.ports import Audio
 
 Features = NDArray[np.float32]
 """(bins, n): log-mel, a frame every 10 ms."""
+
+_WEIGHTS = {"en": 0.25}
+"""Of languages, against each other. Two thirds of Whisper's training was English, and what is short it takes for English: of Whisper base, over a
+telephone, 38 of 100 first seconds of French and never the reverse (`tests.load.languages`). An English caller loses little by this: he is understood at
+once in 97 of 100 first seconds instead of all, a French one in 83 instead of 62."""
 
 _MAX_HOT_TOKENS = 200  # of the decoder's 448; the words themselves need up to 220
 
@@ -54,11 +59,9 @@ class Whisper:
         return self._model.encode(ctranslate2.StorageView.from_array(in_context(features, frames)[None]))
 
     def detect(self, encoded: ctranslate2.StorageView, languages: Sequence[str]) -> tuple[str, float]:
-        """The likeliest of `languages`, and its likelihood among them."""
+        """The likeliest of `languages`, and its likelihood among them, weighed by `_WEIGHTS`."""
         likelihood = {token[2:-2]: p for token, p in self._model.detect_language(encoded)[0]}  # tokens like <|fr|>
-        total = sum(likelihood[language] for language in languages)
-        best = max(languages, key=likelihood.__getitem__)
-        return best, likelihood[best] / total if total else 1.0 / len(languages)
+        return likeliest({language: likelihood[language] for language in languages})
 
     def decode(self, encoded: ctranslate2.StorageView, plan: Plan, language: str, hot_words: str = "") -> Decoded:
         """The words, by the beam and up to the number of tokens of `plan`. `hot_words`: names and terms to expect, as text; about 150 words are
@@ -87,6 +90,13 @@ class Whisper:
                 self._whisper.hf_tokenizer, self._model.is_multilingual, task="transcribe", language=language
             )
         return self._tokenizers[language]
+
+
+def likeliest(likelihood: Mapping[str, float]) -> tuple[str, float]:
+    """The likeliest language and its share, 0 to 1, once they are weighed."""
+    weighed = {language: p * _WEIGHTS.get(language, 1.0) for language, p in likelihood.items()}
+    best, total = max(weighed, key=weighed.__getitem__), sum(weighed.values())
+    return best, weighed[best] / total if total else 1.0 / len(weighed)
 
 
 def in_context(features: Features, frames: int) -> Features:

@@ -261,7 +261,7 @@ async def test_one_clip_at_a_time_and_callers_come_first(stt, tmp_path) -> None:
             assert response.status == 429
         stt.gate.set()
         assert (await first).status == 200
-        open_.sessions.add(object())
+        open_.sessions["a call"] = object()
         async with http.post("/api/feelings", data=wav()) as response:
             assert response.status == 503
         async with http.post("/api/feelings", json={"text": "Great."}) as response:

@@ -74,7 +74,6 @@ def test_the_caller_hangs_up():
 @pytest.mark.parametrize(
     ("message", "cause"),
     [
-        (b"\0\0", "before_start"),
         ('{"type":"digit","digit":"1"}', "before_start"),
         ('{"type":"hangup"}', "before_start"),
         ("{", "malformed"),
@@ -97,6 +96,12 @@ def test_broken_messages_in_a_call(message):
     wire.receive(START)
     assert wire.receive(message) == []
     assert notes == ["malformed"]
+
+
+def test_sound_before_the_start_is_nobodys_and_no_fault():
+    wire, notes = noted()
+    assert wire.receive(b"\0\0") == []
+    assert notes == []
 
 
 def test_a_second_start_changes_nothing():

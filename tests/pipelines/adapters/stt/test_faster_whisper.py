@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines.adapters.stt import context
+from pipelines.adapters.stt.whisper import likeliest
 from pipelines.errors import ModelError
 from tests.helpers.hearing import CALLER, CLIPS, telephone, utterance, weights
 
@@ -136,3 +137,17 @@ def test_a_model_taught_short_contexts_gets_no_more_than_it_says(tmp_path, monke
     asked.clear()  # of the warming
     whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=("en",), final=False)
     assert asked == [spare]
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        ({"en": 0.7, "fr": 0.2}, ("fr", 0.2 / 0.375)),
+        ({"en": 0.9, "fr": 0.1}, ("en", 0.225 / 0.325)),
+        ({"es": 0.6, "fr": 0.2}, ("es", 0.75)),
+        ({"en": 0.0, "fr": 0.0}, ("en", 0.5)),
+    ],
+)
+def test_english_must_be_surer_than_others_to_be_believed(heard, told) -> None:
+    language, p = likeliest(heard)
+    assert (language, p) == (told[0], pytest.approx(told[1]))

@@ -1,0 +1,1 @@
+"""Beginnings of interruptions behind `pipelines.models.ports.OverlapDetector`."""

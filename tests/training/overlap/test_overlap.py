@@ -1,0 +1,164 @@
+"""The overlap room on voices made of tones: what scenes hold, what the net is taught, and a run from recipe to served model."""
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from pipelines.adapters.overlap.gru import GruOverlap
+from pipelines.models import exported
+from training.common import manifests
+from training.common.errors import DataError
+from training.common.manifests import Clip
+from training.common.recipe import load
+from training.overlap import sounds
+from training.overlap.data import SCENE, Maker, prepare
+from training.overlap.examples import FRAMES, examples
+from training.overlap.measures import bounds, highest, noticed, threshold
+from training.overlap.recipe import OverlapRecipe
+from training.overlap.speak import KINDS, LANGUAGES, drawn, manifest
+from training.overlap.train import run
+
+RATE = 16_000
+RECIPE = Path(__file__).parents[3] / "training" / "overlap" / "recipes" / "overlap.toml"
+
+
+class EnergyVad:
+    """Takes for speech whatever is louder than a hum."""
+
+    window = 512
+
+    def initial_state(self) -> np.ndarray:
+        return np.zeros(1, np.float32)
+
+    def analyze(self, windows, states):
+        return [float(np.sqrt(np.mean(window**2)) > 0.008) for window in windows], list(states)
+
+
+@pytest.fixture
+def said(tmp_path: Path) -> Path:
+    """Interruptions are high tones, murmurs low ones."""
+    for part in ("train", "validation", "test"):
+        for kind in KINDS:
+            for language in LANGUAGES:
+                clips = []
+                for n in range(3):
+                    seed = zlib.crc32(f"{part}{kind}{language}{n}".encode())
+                    rng = np.random.default_rng(seed)
+                    hertz = rng.uniform(900, 1_400) if kind == "interruptions" else rng.uniform(150, 300)
+                    wave = 0.3 * np.sin(2 * np.pi * hertz * np.arange(int(0.6 * RATE)) / RATE)
+                    path = tmp_path / f"{seed}.flac"
+                    soundfile.write(path, wave.astype(np.float32), RATE)
+                    clips.append(Clip(audio=path, text="a", language=language, speaker=f"{part}{n}", duration=0.6))
+                manifests.write(manifest(tmp_path, part, kind, language), clips)
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    for name in ("one.flac", "two.flac"):
+        soundfile.write(tmp_path / name, noise, RATE)
+    lines = [
+        json.dumps({"audio": n, "text": None, "language": None, "speaker": None, "duration": 2.0})
+        for n in ("one.flac", "two.flac")
+    ]
+    (tmp_path / "noise.jsonl").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+@pytest.fixture
+def recipe() -> OverlapRecipe:
+    changes = (
+        'data.noises=["noise.jsonl"]', 'data.test_noises=["two.flac"]', "data.test_people=[]", "data.rooms=[]", "data.without=[]",
+        "data.scenes=300", "data.batch=32", "loop.steps=40", "loop.evaluate_every=20", "loop.learning_rate=0.01", "net.width=16",
+    )  # fmt: skip
+    return load(RECIPE, OverlapRecipe, changes)
+
+
+def test_nobody_is_in_two_parts_and_the_benches_voices_are_in_none_that_teaches() -> None:
+    voices = load(RECIPE, OverlapRecipe).voices
+    parts = [set(part) for part in (voices.train, voices.validation, voices.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts))
+    taught = {name for name in (*voices.train, *voices.validation) if name.startswith("kokoro:")}
+    bench = ("am_michael", "bf_isabella", "bf_emma", "ff_siwis", "pm_alex", "if_sara")
+    assert not [name for name in taught if any(voice in name for voice in bench)]
+
+
+def test_a_voice_says_the_same_lines_again_and_fewer_of_them_when_fewer_are_wanted() -> None:
+    assert drawn("pico", "murmurs", "fr", 9) == drawn("pico", "murmurs", "fr", 9)
+    assert set(drawn("pico", "murmurs", "fr", 5)) < set(drawn("pico", "murmurs", "fr", 9))
+    assert drawn("pico", "murmurs", "fr", 9) != drawn("kokoro:af_sky", "murmurs", "fr", 9)
+
+
+def test_scenes_are_the_same_again_and_say_where_what_begins(said: Path, recipe: OverlapRecipe) -> None:
+    maker = Maker(prepare(recipe, said, said, "train"), recipe.mix, 0)
+    scenes = [maker(number) for number in range(60)]
+    np.testing.assert_array_equal(scenes[7].audio, maker(7).audio)
+    assert {scene.kind for scene in scenes} >= {"interruptions", "murmurs", "noise"}
+    for scene in scenes:
+        assert scene.audio.shape == (SCENE,)
+        assert np.abs(scene.audio).max() <= 1
+        assert (scene.begins >= scene.onset) == (scene.kind == "interruptions")
+    assert any(scene.begins > scene.onset for scene in scenes)  # after a murmur
+
+
+def test_only_what_interrupts_is_taught_as_that_and_a_murmur_before_it_is_none(
+    said: Path, recipe: OverlapRecipe
+) -> None:
+    maker = Maker(prepare(recipe, said, said, "train"), recipe.mix, 0)
+    for one in examples([maker(number) for number in range(60)], EnergyVad(), unheard=True):
+        assert one.frames.shape[0] == one.labels.shape[0] == FRAMES
+        if one.scene.kind != "interruptions":
+            assert 1 not in one.labels
+            continue
+        begin = max(0, one.first - 1_600)
+        taught = begin + 160 * np.flatnonzero(one.labels == 1) + 400
+        assert (taught > one.scene.begins).all()
+
+
+def test_a_missing_voice_is_named(tmp_path: Path, recipe: OverlapRecipe) -> None:
+    with pytest.raises(DataError, match="overlap-speak"):
+        prepare(recipe, tmp_path, tmp_path, "train")
+
+
+def test_thresholds_keep_their_promise_for_each_group() -> None:
+    rng = np.random.default_rng(0)
+    groups = [
+        [rng.random(3).astype(np.float32) for _ in range(200)],
+        [rng.random(3).astype(np.float32) / 2 for _ in range(50)],
+    ]
+    least = threshold(groups, 0.03)
+    assert all((highest(group) >= least).mean() <= 0.03 for group in groups)
+
+
+def test_bounds_hold_the_share_and_are_wider_for_few_speakers() -> None:
+    hits = np.arange(100) % 4 == 0
+    low, high = bounds(hits, [""] * 100)
+    assert low < 0.25 < high
+    few = bounds(np.repeat([True, False], 50), ["a"] * 50 + ["b"] * 50)
+    assert few == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("make", [sounds.hum, sounds.cough])
+def test_made_up_sounds_differ_and_are_short(make) -> None:
+    one, other = make(np.random.default_rng(0)), make(np.random.default_rng(1))
+    assert one.dtype == np.float32
+    assert 0.1 * RATE < one.size < 2.5 * RATE
+    assert np.isfinite(one).all()
+    assert one.size != other.size
+
+
+def test_a_run_tells_high_tones_from_low_and_leaves_a_model_that_serves(
+    said: Path, recipe: OverlapRecipe, tmp_path: Path
+) -> None:
+    folder = run(recipe, said, said, tmp_path / "out", EnergyVad(), quiet=True, say=lambda _: None)
+    assert exported.check(folder).port == "overlap"
+    served = GruOverlap(folder)
+    maker = Maker(prepare(recipe, said, said, "test"), recipe.mix, 3)
+    scenes = {kind: [maker.of(s, n) for n, s in enumerate(maker._prepared.said) if s.kind == kind] for kind in KINDS}
+    means = {}
+    for kind, some in scenes.items():
+        heard = [served.p_interruption(scene.audio[scene.onset - 1_600 : scene.onset + 6_400]) for scene in some]
+        means[kind] = float(np.mean(heard))
+    assert means["interruptions"] > means["murmurs"] + 0.2
+    some = examples(scenes["interruptions"], EnergyVad())
+    assert (noticed(some, [np.ones(len(one.asks)) for one in some], 0.5) > 0).all()

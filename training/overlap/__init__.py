@@ -1,0 +1,1 @@
+"""Overlap: whether speech over the agent begins an interruption, or is a murmur or a noise."""
