@@ -126,7 +126,7 @@ class Conversation {
     for (const [name, value] of Object.entries(parts)) {
       if (!(value > 0)) continue;
       const part = make("i", name);
-      part.style.flexGrow = value;
+      part.style.flexGrow = 1000 * value; // below 1 in all they would not fill the bar
       bar.append(part);
       told.push(`${words.parts[name] || name} ${fill(words.gap, { s: seconds(value) })}`);
     }
