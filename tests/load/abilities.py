@@ -80,7 +80,7 @@ model = "fake"
 [[agents]]
 name = "line"
 kind = "echo"
-analyze = {str(analyze).lower()}
+voice_activity = {str(analyze).lower()}
 numbers = ["{_LINE}"]
 max_call_s = 3600
 [[agents]]

@@ -112,7 +112,7 @@ def report(page: dict[str, Any], folder: Path, database: Path, errors: list[str]
         print("dump:", *recorded, sep="\n  ")
     print("booked:", rows)
     for gap, ear in page["gaps"]:
-        print(f"gap: server {gap:.2f} s, page {ear or float('nan'):.2f} s")
+        print("gap: server", f"{gap:.2f} s," if gap else "not told,", "page", f"{ear:.2f} s" if ear else "not heard")
     both = [(gap, ear) for gap, ear in page["gaps"] if gap and ear]
     if both:
         print(f"median: server {median(g for g, _ in both):.2f} s, page {median(e for _, e in both):.2f} s")

@@ -18,6 +18,7 @@ LINE = TelephoneSettings(
     gain=0.0,
     clipping=0.0,
     echo=0.0,
+    band=0.6,  # the others reach down to the low voices: cut on every line, they would be learnt as noise
     hum=0.1,
     hiss=0.5,
     loss=0.1,

@@ -50,6 +50,7 @@ _FINAL_MARGIN = 8 * FRAMES_PER_SECOND
 _PARTIAL_MARGIN = 5 * FRAMES_PER_SECOND
 _TOKENS_PER_SECOND = 7  # what the fastest of those clips has
 _TOKENS_SPARE = 10
+_PARTIAL_SPARE = 4  # more would only let a first syllable run on: 0.2 s of speech then took twice as long to be heard as 0.3 s
 _MAX_COMPRESSION = 2.2
 _LIKELY_LOG_PROB = -0.4
 _MIN_LOG_PROB = -1.0
@@ -89,9 +90,10 @@ def plans(frames: int, *, final: bool, beam: int, margin: int | None = None) -> 
     A partial has one try, greedy: it is heard again soon. `margin`: frames behind the utterance that suffice a model which was
     taught to do with them; None for a stock one.
     """
-    max_tokens = frames * _TOKENS_PER_SECOND // FRAMES_PER_SECOND + _TOKENS_SPARE
+    tokens = frames * _TOKENS_PER_SECOND // FRAMES_PER_SECOND
     if not final:
-        return [Plan(min(frames + (margin or _PARTIAL_MARGIN), FULL), 1, max_tokens)]
+        return [Plan(min(frames + (margin or _PARTIAL_MARGIN), FULL), 1, tokens + _PARTIAL_SPARE)]
+    max_tokens = tokens + _TOKENS_SPARE
     short = min(frames + (margin or _FINAL_MARGIN), FULL)
     greedy = [Plan(short, 1, max_tokens, _LIKELY_LOG_PROB)] if beam > 1 else []
     searched = dict.fromkeys((Plan(short, beam, max_tokens), Plan(FULL, beam, max_tokens)))
