@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from pathlib import Path
 
+import msgspec
 from aiohttp import web
 
 from pipelines.errors import ModelError
@@ -14,9 +15,7 @@ from server.console.entries import folder_of
 from server.console.gate import WHO, Gate
 from server.console.live import LiveRoutes
 from server.console.pages import masked
-from server.console.past_page import SETTINGS
-from server.console.replays import Replay, ReplayError, Replays
-from server.console.rerun import Request
+from server.console.replays import Replay, ReplayError, Replays, asked
 from server.console.responses import html, lang_of, message, plain
 from server.console.search import PAGE, Search
 from server.console.sounds import Sounds
@@ -25,8 +24,6 @@ from server.house import House
 from server.routes.door import Door
 
 _HEARD_S, _HEARD = 300.0, 1_000  # one line of the audit log for so long a listening, of so many calls
-_INSTRUCTIONS = 20_000  # characters
-_SWITCHES = ("hold", "speculate")
 
 
 class PastRoutes:
@@ -181,13 +178,13 @@ class PastRoutes:
         if folder is None:
             return self._missing(request)
         form = await self._door.form(request)
-        wanted, changed = _request(form, self._recognisers())
+        wanted, changed = asked(form, self._recognisers())
         if wanted is None:
             return message(request, 400, "It cannot be replayed so", changed)
         source = self._house.source
-        request_ = Request("", "", **wanted, source=str(source) if source else "")
+        wanted = msgspec.structs.replace(wanted, source=str(source) if source else "")
         try:
-            replay = self._replays.begin(folder, request_, changed)
+            replay = self._replays.begin(folder, wanted, changed)
         except ReplayError as error:
             return message(request, 503, "Not now", str(error))
         await self._audit.write(request[WHO], "replay", dump=folder.name, changed=changed)
@@ -269,35 +266,6 @@ def _versus(request: web.Request, replay: Replay) -> Job:
         "name": replay.name,
     }
     return Job("versus", str(before), str(after), told=told)
-
-
-def _request(form, recognisers: list[str]) -> tuple[dict[str, object] | None, str]:
-    """(what a replay is asked for, in words), or (None, why not)."""
-    settings = []
-    for key, *_ in SETTINGS:
-        if value := form.get(key, "").strip().removesuffix("ms").strip():
-            if not value.isascii() or not value.isdigit() or len(value) > 6:
-                return None, f"{key} is a number of milliseconds, such as 400."
-            settings.append(f"{key}={value}")
-    settings += [f"{key}={form[key]}" for key in _SWITCHES if form.get(key) in ("true", "false")]
-    answers = form.get("with", "recording")
-    stt = form.get("stt", "")
-    instructions = form.get("instructions", "").strip()
-    if answers not in ("recording", "models", "agent") or (stt and stt not in recognisers):
-        return None, "Choose one of what the form offers."
-    if len(instructions) > _INSTRUCTIONS:
-        return None, f"Instructions have at most {_INSTRUCTIONS} characters."
-    if instructions:
-        answers = "agent"
-    elif stt and answers == "recording":
-        answers = "models"
-    told = {
-        "recording": "the recording's answers",
-        "models": "the configured models",
-        "agent": "the configured models and agent",
-    }[answers]
-    said = [told, *settings, *([stt] if stt else []), *(["other instructions"] if instructions else [])]
-    return {"answers": answers, "settings": tuple(settings), "stt": stt, "instructions": instructions}, ", ".join(said)
 
 
 def _attached(name: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import sys
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from pipelines.errors import AlloError
+from server.console.past_page import SETTINGS
 from server.console.rerun import AFTER, BEFORE, Request, Told
 from server.console.workshop import ROOT, child_environment
 
@@ -19,6 +21,8 @@ _WAITING = 4
 _KEPT = 12
 _LIMIT_S = 900.0  # a language model answers a call anew at niceness 19
 _LINE = 1 << 20
+_INSTRUCTIONS = 20_000  # characters
+_SWITCHES = ("hold", "speculate")
 
 
 class ReplayError(AlloError):
@@ -138,3 +142,36 @@ class Replays:
                 with suppress(ProcessLookupError):
                     child.kill()
                 await child.wait()
+
+
+# ---- what is asked for
+
+
+def asked(form: Mapping[str, str], recognisers: Sequence[str]) -> tuple[Request | None, str]:
+    """(what a form asks for, the same in words), or (None, why it cannot be)."""
+    settings = []
+    for key, *_ in SETTINGS:
+        if value := form.get(key, "").strip().removesuffix("ms").strip():
+            if not value.isascii() or not value.isdigit() or len(value) > 6:
+                return None, f"{key} is a number of milliseconds, such as 400."
+            settings.append(f"{key}={value}")
+    settings += [f"{key}={form[key]}" for key in _SWITCHES if form.get(key) in ("true", "false")]
+    answers = form.get("with", "recording")
+    stt = form.get("stt", "")
+    instructions = form.get("instructions", "").strip()
+    if answers not in ("recording", "models", "agent") or (stt and stt not in recognisers):
+        return None, "Choose one of what the form offers."
+    if len(instructions) > _INSTRUCTIONS:
+        return None, f"Instructions have at most {_INSTRUCTIONS} characters."
+    if instructions:
+        answers = "agent"
+    elif stt and answers == "recording":
+        answers = "models"
+    told = {
+        "recording": "the recording's answers",
+        "models": "the configured models",
+        "agent": "the configured models and agent",
+    }[answers]
+    said = [told, *settings, *([stt] if stt else []), *(["other instructions"] if instructions else [])]
+    request = Request("", "", answers, tuple(settings), stt=stt, instructions=instructions)
+    return request, ", ".join(said)

@@ -62,7 +62,7 @@ max_age_days = 0
 [[agents]]
 name = "echo"
 kind = "echo"
-analyze = false
+voice_activity = false
 max_call_s = 3600
 """
 

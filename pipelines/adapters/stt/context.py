@@ -50,7 +50,9 @@ _FINAL_MARGIN = 8 * FRAMES_PER_SECOND
 _PARTIAL_MARGIN = 5 * FRAMES_PER_SECOND
 _TOKENS_PER_SECOND = 7  # what the fastest of those clips has
 _TOKENS_SPARE = 10
-_PARTIAL_SPARE = 4  # more would only let a first syllable run on: 0.2 s of speech then took twice as long to be heard as 0.3 s
+_PARTIAL_SPARE = (
+    4  # more would only let a first syllable run on: 0.2 s of speech then took twice as long to be heard as 0.3 s
+)
 _MAX_COMPRESSION = 2.2
 _LIKELY_LOG_PROB = -0.4
 _MIN_LOG_PROB = -1.0
