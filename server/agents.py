@@ -11,8 +11,9 @@ from pipelines.adapters.agent.factory import AgentFactory, Endpoint
 from pipelines.adapters.agent.openai_agents import AgentLimits, OpenAIAgent
 from server import agent_config as config
 from server import phrases
-from server.config import AgentConfig, Config, LlmSettings
+from server.config import AgentConfig, Config
 from server.folders import data_dir
+from server.model_config import LlmSettings
 from server.tools.http import HttpTool
 from server.tools.mcp import McpServer
 from server.tools.toolbox import Toolbox

@@ -14,12 +14,13 @@ from pipelines.models.store import Store
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.sentences import Chunker
 from server.agent_config import VoiceSettings
-from server.config import AgentConfig, Config, ModelSettings, SttSettings
+from server.config import AgentConfig, Config
 from server.inference.hold import hold_music
 from server.inference.listen import VoiceWorker
 from server.inference.newest import NewestWorker
 from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
+from server.model_config import ModelSettings, SttSettings
 from server.settings import emotion_limits, known_from, measured, phrases_of
 from server.voice_book import KnownCallers, open_book
 

@@ -5,7 +5,8 @@ import msgspec
 from pipelines.call import CallSettings
 from pipelines.turns.policy import Phrases
 from pipelines.units import MS, SECOND
-from server.config import AgentConfig, Config, ModelSettings, SpeakerSettings
+from server.config import AgentConfig, Config
+from server.model_config import ModelSettings, SpeakerSettings
 from server.placed import Placed
 
 

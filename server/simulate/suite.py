@@ -36,7 +36,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pipelines.errors import ConfigError
 from pipelines.problems import explain, listed, read_table
 from server.agent_config import Language, Section, VoiceSettings
-from server.config import LlmSettings
+from server.model_config import LlmSettings
 
 
 def _compiles(pattern: str) -> str:

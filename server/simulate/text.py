@@ -17,7 +17,8 @@ from pipelines.adapters.agent.openai_agents import OpenAIAgent
 from pipelines.errors import AlloError, ConfigError
 from pipelines.frames import TELEPHONE
 from server.agents import Agents, endpoint, start_engine
-from server.config import AgentConfig, Config, LlmSettings
+from server.config import AgentConfig, Config
+from server.model_config import LlmSettings
 from server.simulate.callers import Llm, Played, Scripted, asked
 from server.simulate.rules import Exchange, Judge, Run, ToolUse, Verdict
 from server.simulate.suite import Scenario, Suite

@@ -19,29 +19,22 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.audio.g711 import encode
-from pipelines.frames import TELEPHONE, Encoding
 from server.caller.host import Host
-from server.caller.script import load_clip
 from tests.load.fake_llm import FakeLlm
-from tests.load.generator import Generator
-from tests.load.raw_call import RawCall, Script, ring
+from tests.load.faults import BLOCKER, ROOM, TALKER, Callers, Faults
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SPEED = 20
-_TALKER, _BLOCKER = "+15550100", "+15550101"
-_ROOM = 4
 _PATIENCE_S = 75.0
 _UNSEEN = {"AlloFalseInterruptions"}
-_SPEECH = encode(load_clip("en_hours").pcm, Encoding.MULAW)
 
 _CONFIG = """
 [server]
@@ -73,14 +66,8 @@ emotion = {{ anger = "Stay calm." }}
 name = "blocker"
 numbers = ["{blocker}"]
 languages = ["en"]
-tools = ["tests.load.watched:look_up"]
+tools = ["tests.load.faults:look_up"]
 """
-
-
-async def look_up() -> str:
-    """Looks something up, and holds the whole server up meanwhile, as a tool should not."""
-    time.sleep(0.4)  # noqa: ASYNC251 - that is the fault
-    return "found"
 
 
 def hurried(rules: str) -> str:
@@ -154,149 +141,6 @@ class Prometheus:
         return any(one["value"][1] != "NaN" for one in result)
 
 
-class Callers:
-    """Callers who ask the same thing again and again, over whatever the agent says."""
-
-    def __init__(self, http: aiohttp.ClientSession) -> None:
-        self.url = ""
-        self._http, self._generator = http, Generator()
-        self._script = Script(_SPEECH + TELEPHONE.silence(3_000))
-
-    async def call(self, called: str = _TALKER) -> RawCall:
-        call = await RawCall.dial(self._script, await ring(self._http, self.url, called))
-        self._generator.add(call)
-        return call
-
-    def leave(self, calls: Iterable[RawCall], *, broken: bool = False) -> None:
-        for call in calls:
-            self._generator.remove(call)
-            call.drop() if broken else call.hang_up()
-
-
-class Faults:
-    """What can go wrong, each with the alerts that must see it. Each is an async context: it lasts while that is open."""
-
-    def __init__(self, callers: Callers, models: tuple[FakeLlm, FakeLlm], dumps: Path) -> None:
-        self._callers, self._models, self._dumps = callers, models, dumps
-
-    @asynccontextmanager
-    async def _again(self, once: Callable[[], object]) -> AsyncIterator[None]:
-        """Do something over and over in the background."""
-
-        async def work() -> None:
-            while True:
-                with suppress(ConnectionError, aiohttp.ClientError, TimeoutError):
-                    await once()
-                await asyncio.sleep(0.2)
-
-        task = asyncio.create_task(work())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    @asynccontextmanager
-    async def slow(self) -> AsyncIterator[None]:
-        """The language model takes three seconds."""
-        self._models[0].slow_s = 3.0
-        yield
-        self._models[0].slow_s = 0.0
-
-    @asynccontextmanager
-    async def fallback(self) -> AsyncIterator[None]:
-        """The language model is out of order."""
-        self._models[0].broken = True
-        yield
-        self._models[0].broken = False
-
-    @asynccontextmanager
-    async def failing(self) -> AsyncIterator[None]:
-        """So is its fallback: the agent says that it is sorry and hangs up. Callers call again."""
-        for model in self._models:
-            model.broken = True
-
-        async def once() -> None:
-            call = await self._callers.call()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(call.closed), 20)
-            self._callers.leave([call])
-
-        async with self._again(once):
-            yield
-        for model in self._models:
-            model.broken = False
-
-    @asynccontextmanager
-    async def full(self) -> AsyncIterator[None]:
-        """More callers than there is room for."""
-        calls = [await self._callers.call() for _ in range(_ROOM - 1)]  # one is there all the time
-        async with self._again(self._callers.call):
-            yield
-        self._callers.leave(calls)
-
-    @asynccontextmanager
-    async def lost(self) -> AsyncIterator[None]:
-        """Lines that break."""
-
-        async def once() -> None:
-            call = await self._callers.call()
-            await asyncio.sleep(0.3)
-            self._callers.leave([call], broken=True)
-
-        async with self._again(once):
-            yield
-
-    @asynccontextmanager
-    async def forged(self) -> AsyncIterator[None]:
-        """Media streams with a wrong token."""
-
-        async def once() -> None:
-            rung = await ring(self._callers._http, self._callers.url, _TALKER)
-            wrong = type(rung)(rung.url, {**rung.parameters, "token": "wrong"}, rung.call_sid)
-            await RawCall.dial(self._callers._script, wrong)
-
-        async with self._again(once):
-            yield
-
-    @asynccontextmanager
-    async def stalls(self) -> AsyncIterator[None]:
-        """A tool that blocks the event loop."""
-        call = await self._callers.call(_BLOCKER)
-        yield
-        self._callers.leave([call])
-
-    @asynccontextmanager
-    async def holes(self) -> AsyncIterator[None]:
-        """A network that loses half of the packets; lost ones are counted when a call ends."""
-
-        async def once() -> None:
-            call = await self._callers.call()
-            for _ in range(100):
-                call.sent += 1
-                await asyncio.sleep(0.02)
-            self._callers.leave([call])
-
-        async with self._again(once):
-            yield
-
-    @asynccontextmanager
-    async def disk(self) -> AsyncIterator[None]:
-        """The folder of recordings becomes a file."""
-        aside = self._dumps.with_name("aside")
-        self._dumps.rename(aside)
-        self._dumps.write_text("")
-        async with self._again(self._short_call):
-            yield
-        self._dumps.unlink()
-        aside.rename(self._dumps)
-
-    async def _short_call(self) -> None:
-        call = await self._callers.call()
-        await asyncio.sleep(1)
-        self._callers.leave([call])
-
-
 async def watch(options: argparse.Namespace, console: Console) -> list[str]:
     """All faults, one after the other; what the alerts or the dashboard missed."""
     failures: list[str] = []
@@ -305,7 +149,7 @@ async def watch(options: argparse.Namespace, console: Console) -> list[str]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         urls = [await stack.enter_async_context(llm.serve()) for llm in (first, second)]
-        config = _CONFIG.format(first=urls[0], second=urls[1], room=_ROOM, talker=_TALKER, blocker=_BLOCKER)
+        config = _CONFIG.format(first=urls[0], second=urls[1], room=ROOM, talker=TALKER, blocker=BLOCKER)
         (folder / "allo.toml").write_text(config)
         dumps = folder / "dumps"
         with socket.socket() as free:

@@ -13,8 +13,8 @@ from pipelines.models import exported, self_test
 from pipelines.models.added import add
 from pipelines.models.store import Store
 from pipelines.nets.alphabet import FRENCH, UnknownCharacter
-from server.config import SttSettings
 from server.engines import load_stt
+from server.model_config import SttSettings
 from tests.helpers.checkpoints import base
 from training.common.errors import DataError
 from training.common.recipe import load as load_recipe
