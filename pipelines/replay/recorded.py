@@ -55,6 +55,7 @@ class RecordedAnswers:
         self._firsts = sorted(self._windows)
         self._heard = _transcripts(dump)
         self._judged = _judgements(dump)
+        self._overlaps = _overlap_judgements(dump)
         self._perceived = _perceptions(dump)
         self._appraised = _appraisals(dump)
         self._agent = RecordedAgent(dump)
@@ -116,6 +117,9 @@ class RecordedAnswers:
 
     def judge(self, action: do.JudgeTurn, audio: Audio) -> tuple[int, float] | None:
         return _nearest(self._judged, action.first, action.last)
+
+    def judge_overlap(self, action: do.JudgeOverlap, audio: Audio) -> tuple[int, float] | None:
+        return _nearest(self._overlaps, action.first, action.last)
 
     def perceive(self, action: do.Perceive, audio: Audio) -> list[tuple[int, ev.Event]]:
         answers = [_nearest(spans, action.first, action.last) for spans in self._perceived.values()]
@@ -210,6 +214,12 @@ def _judgements(dump: Dump) -> dict[tuple[int, int], tuple[int, float]]:
     asked = {action.request: (at, action) for at, action in dump.actions(do.JudgeTurn)}
     known = ((at, event, *asked[event.request]) for at, event in dump.events(ev.TurnJudged) if event.request in asked)
     return {(action.first, action.last): (at - since, event.p_end) for at, event, since, action in known}
+
+
+def _overlap_judgements(dump: Dump) -> dict[tuple[int, int], tuple[int, float]]:
+    asked = {action.last: (at, action) for at, action in dump.actions(do.JudgeOverlap)}
+    known = ((at, event, *asked[event.last]) for at, event in dump.events(ev.OverlapJudged) if event.last in asked)
+    return {(action.first, action.last): (at - since, event.p) for at, event, since, action in known}
 
 
 def _perceptions(dump: Dump) -> dict[type[ev.Event], dict[tuple[int, int], tuple[int, ev.Event]]]:
