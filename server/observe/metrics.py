@@ -35,6 +35,7 @@ _FACTS = {
     "tool_failed",
     "turn_limit",
 }
+_PORTS = ("stt", "agent", "tts")
 _REASONS = {"caller", "agent", "operator", "transfer", "silence", "limit", "failed", "lost", "refused", "shutdown"}
 
 
@@ -85,6 +86,15 @@ class Metrics:
         self.stalled = Counter("allo_event_loop_stalled_seconds", "Time the event loop stood still", registry=r)
         self.recorder = Counter("allo_recorder_events", "Dumps dropped, bytes removed ...", ["event"], registry=r)
         self.analyses = Counter("allo_analyses", "Analyses of calls, after them", ["outcome"], registry=r)
+        # A counter that first appears at 1 has not grown for Prometheus: the first of these must be seen too.
+        for cause in ("full", "not_ready", "token"):
+            self.refused.labels(cause)
+        for fact in _FACTS:
+            self.facts.labels(fact)
+        for port in _PORTS:
+            self.model_errors.labels(port)
+            for kind in ("retry", "fallback"):
+                self.model_retries.labels(port, kind)
         self.tasks = Gauge("allo_tasks", "asyncio tasks", registry=r)
         self.threads = Gauge("allo_threads", "Python threads", registry=r)
         self.threads.set_function(threading.active_count)

@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from pipelines.audio.g711 import encode
+from pipelines.errors import AlloError
 from pipelines.frames import TELEPHONE, Encoding
 from server.caller.script import load_clip
 from tests.load.fake_llm import FakeLlm
@@ -58,7 +59,7 @@ class Faults:
 
         async def work() -> None:
             while True:
-                with suppress(ConnectionError, aiohttp.ClientError, TimeoutError):
+                with suppress(AlloError, ConnectionError, aiohttp.ClientError, TimeoutError):
                     await once()
                 await asyncio.sleep(0.2)
 
@@ -71,8 +72,8 @@ class Faults:
 
     @asynccontextmanager
     async def slow(self) -> AsyncIterator[None]:
-        """The language model takes three seconds."""
-        self._models[0].slow_s = 3.0
+        """The language model takes two seconds: less than the caller waits before he asks again."""
+        self._models[0].slow_s = 1.8
         yield
         self._models[0].slow_s = 0.0
 
@@ -89,13 +90,7 @@ class Faults:
         for model in self._models:
             model.broken = True
 
-        async def once() -> None:
-            call = await self._callers.call()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(call.closed), 20)
-            self._callers.leave([call])
-
-        async with self._again(once):
+        async with self._again(self._to_its_end):
             yield
         for model in self._models:
             model.broken = False
@@ -104,7 +99,11 @@ class Faults:
     async def full(self) -> AsyncIterator[None]:
         """More callers than there is room for."""
         calls = [await self._callers.call() for _ in range(ROOM - 1)]  # one is there all the time
-        async with self._again(self._callers.call):
+
+        async def once() -> None:
+            calls.append(await self._callers.call())
+
+        async with self._again(once):
             yield
         self._callers.leave(calls)
 
@@ -135,9 +134,8 @@ class Faults:
     @asynccontextmanager
     async def stalls(self) -> AsyncIterator[None]:
         """A tool that blocks the event loop."""
-        call = await self._callers.call(BLOCKER)
-        yield
-        self._callers.leave([call])
+        async with self._again(lambda: self._to_its_end(BLOCKER)):
+            yield
 
     @asynccontextmanager
     async def holes(self) -> AsyncIterator[None]:
@@ -145,6 +143,7 @@ class Faults:
 
         async def once() -> None:
             call = await self._callers.call()
+            call.send_text(b'{"event":')  # and breaks a message
             for _ in range(100):
                 call.sent += 1
                 await asyncio.sleep(0.02)
@@ -163,6 +162,13 @@ class Faults:
             yield
         self._dumps.unlink()
         aside.rename(self._dumps)
+
+    async def _to_its_end(self, called: str = TALKER) -> None:
+        """A call until the server ends it."""
+        call = await self._callers.call(called)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(call.closed), 20)
+        self._callers.leave([call])
 
     async def _short_call(self) -> None:
         call = await self._callers.call()
