@@ -34,7 +34,7 @@ class Callers:
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self.url = ""
         self.http, self._generator = http, Generator()
-        self.script = Script(_SPEECH + TELEPHONE.silence(3_000))
+        self.script = Script(_SPEECH + TELEPHONE.silence(32_000))
 
     async def call(self, called: str = TALKER) -> RawCall:
         call = await RawCall.dial(self.script, await ring(self.http, self.url, called))
@@ -113,8 +113,10 @@ class Faults:
 
         async def once() -> None:
             call = await self._callers.call()
-            await asyncio.sleep(0.3)
-            self._callers.leave([call], broken=True)
+            try:
+                await asyncio.sleep(0.3)
+            finally:
+                self._callers.leave([call], broken=True)
 
         async with self._again(once):
             yield
@@ -144,10 +146,12 @@ class Faults:
         async def once() -> None:
             call = await self._callers.call()
             call.send_text(b'{"event":')  # and breaks a message
-            for _ in range(100):
-                call.sent += 1
-                await asyncio.sleep(0.02)
-            self._callers.leave([call])
+            try:
+                for _ in range(100):
+                    call.sent += 1
+                    await asyncio.sleep(0.02)
+            finally:
+                self._callers.leave([call])
 
         async with self._again(once):
             yield
@@ -166,11 +170,14 @@ class Faults:
     async def _to_its_end(self, called: str = TALKER) -> None:
         """A call until the server ends it."""
         call = await self._callers.call(called)
-        with suppress(TimeoutError):
+        try:
             await asyncio.wait_for(asyncio.shield(call.closed), 20)
-        self._callers.leave([call])
+        finally:
+            self._callers.leave([call])
 
     async def _short_call(self) -> None:
         call = await self._callers.call()
-        await asyncio.sleep(1)
-        self._callers.leave([call])
+        try:
+            await asyncio.sleep(1)
+        finally:
+            self._callers.leave([call])
