@@ -112,8 +112,6 @@ class CallTrace:
                 self._live = action.reply
         elif kind is do.CommitReply:
             self._live = action.reply
-        elif kind is do.ForgetReply:
-            self._replies.pop(action.reply, None)
         elif kind is do.Synthesize:
             if action.reply not in self._replies:  # words of the call's own: a greeting, a filler
                 self._live = action.reply

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
+from pipelines import actions as do
 from pipelines import events as ev
 from server.observe.tracing import Tracing
 from tests.golden.behaviours import BEHAVIOURS
@@ -75,6 +76,15 @@ def test_tools_are_below_the_model_that_called_them():
     assert tool.status.status_code is StatusCode.ERROR
     assert dict(tool.attributes) == {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "find_slots"}
     assert (tool.end_time - tool.start_time) / 1e9 == pytest.approx(0.2, abs=0.05)
+
+
+def test_a_draft_that_was_dropped_leaves_no_span():
+    seconds, make = BEHAVIOURS["draft_dropped"]
+    bench = make()
+    spans = traced(bench, seconds)
+    drafts = [action for _, _, actions in bench.log for action in actions if isinstance(action, do.StartReply)]
+    assert len(drafts) == 2
+    assert len(named(spans, "chat")) == 1
 
 
 def test_a_failed_model_is_an_error_and_its_second_try_is_not():
