@@ -4,6 +4,7 @@ Closing a line ends the reading and nothing else: what is still to be told, the 
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 
 from pipelines.errors import WireError
 from server.http import AiohttpSocket
@@ -12,7 +13,7 @@ _UNREAD_LIMIT = 250
 """Messages that wait to be read: five seconds of frames."""
 
 
-class Line:
+class Line(ABC):
     """Messages in, in order, and at last the end."""
 
     close_code: int | None = None
@@ -39,9 +40,9 @@ class Line:
             self._inbox.get_nowait()
         self._inbox.put_nowait(message)
 
+    @abstractmethod
     def send(self, message: str | bytes) -> None:
         """Audio as bytes, all else as text. Never waits; raises ConnectionError when the page is gone, or does not read."""
-        raise NotImplementedError
 
     async def close(self) -> None:
         """Read no more."""
@@ -49,9 +50,9 @@ class Line:
             self._inbox.get_nowait()
         self._inbox.put_nowait(None)
 
+    @abstractmethod
     async def hang_up(self) -> None:
         """Let go of the page."""
-        raise NotImplementedError
 
 
 class SocketLine(Line):
