@@ -158,7 +158,7 @@ def verify(names: Names = None, config: ConfigFile = None) -> None:
 def _verify(store: Store, name: str, progress: ModelProgress) -> None:
     folder, card = store.verify(name, progress), store.registry[name]
     if name in store.registry.added:
-        kinds.load_added(card, folder, threads=1)
+        kinds.load_added(card, folder, threads=1, encoder=store.path(card.encoder) if card.encoder else None)
 
 
 def _chosen(names: list[str] | None, config: Config) -> list[str]:

@@ -203,9 +203,10 @@ def load_stt(store: Store, settings: SttSettings, name: str) -> SpeechToText:
 def load_model(store: Store, name: str, *, threads: int = 1, beam: int = 5) -> Any:
     """The model called `name`, run by the adapter of its card's kind; one that was added must pass its self-test."""
     card, folder = store.registry[name], store.path(name)
+    encoder = store.path(card.encoder) if card.encoder else None
     if name in store.registry.added:
-        return kinds.load_added(card, folder, threads=threads, beam=beam)
-    return kinds.load(card.port, card.kind, folder, threads=threads, beam=beam)
+        return kinds.load_added(card, folder, threads=threads, beam=beam, encoder=encoder)
+    return kinds.load(card.port, card.kind, folder, threads=threads, beam=beam, encoder=encoder)
 
 
 def load_voice(store: Store, settings: VoiceSettings, language: str) -> TextToSpeech:

@@ -20,7 +20,7 @@ _ADAPTERS: dict[Port, dict[str, str]] = {
         "deepfilternet": "deepfilternet:DeepFilterNet",
     },
     "turn": {"smart-turn": "smart_turn:SmartTurn", "tune": "tune:TuneTurn"},
-    "overlap": {"gru": "gru:GruOverlap"},
+    "overlap": {"whisper-states": "whisper:WhisperOverlap"},
     "speaker": {
         "ecapa": "ecapa:Ecapa",
         "resemblyzer": "resemblyzer:Resemblyzer",
@@ -53,16 +53,16 @@ def known(port: Port) -> tuple[str, ...]:
     return tuple(_ADAPTERS.get(port, ()))
 
 
-def load(port: Port, kind: str, folder: Path, *, threads: int = 1, beam: int = 5) -> Any:
-    """The model in `folder`, whose files are trusted, as its port in `pipelines.models.ports`. `beam`: of recognisers that search.
-    Raises ModelError."""
+def load(port: Port, kind: str, folder: Path, *, threads: int = 1, beam: int = 5, encoder: Path | None = None) -> Any:
+    """The model in `folder`, whose files are trusted, as its port in `pipelines.models.ports`. `beam`: of recognisers that search; `encoder`:
+    the folder of the model that this one stands on, if its card names one. Raises ModelError."""
     if kind not in known(port):
         raise ModelError(f"nothing here runs models for {port} of kind {kind!r}. Known: {', '.join(known(port))}.")
     module, _, name = _ADAPTERS[port][kind].partition(":")
     try:
         adapter = getattr(import_module(f"pipelines.adapters.{port}.{module}"), name)
         wanted = signature(adapter).parameters
-        given = {"folder": folder, "threads": threads, "beam": beam}
+        given = {"folder": folder, "threads": threads, "beam": beam, "encoder": encoder}
         return adapter(**{key: value for key, value in given.items() if key in wanted})
     except ModuleNotFoundError as error:
         if error.name not in NEEDS.get(kind, ()):
@@ -72,10 +72,10 @@ def load(port: Port, kind: str, folder: Path, *, threads: int = 1, beam: int = 5
         ) from error
 
 
-def load_added(card: ModelCard, folder: Path, *, threads: int = 1, beam: int = 5) -> Any:
+def load_added(card: ModelCard, folder: Path, *, threads: int = 1, beam: int = 5, encoder: Path | None = None) -> Any:
     """The same for an exported model, which must pass its self-test on this machine, with the packages that are here today.
     It takes about as long as the loading itself warms up (0.1 s for Whisper base), so it is run each time."""
-    model = load(card.port, card.kind, folder, threads=threads, beam=beam)
+    model = load(card.port, card.kind, folder, threads=threads, beam=beam, encoder=encoder)
     if wrong := self_test.differs(card.port, model, self_test.load(folder / self_test.FILE)):
         raise ModelError(
             f"{card.name} fails its self-test: {wrong}. It is not used. Export it again with the packages of this machine, "

@@ -116,6 +116,8 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[ModelFile, ...] = ()
     note: str = ""
     package: Package | None = None
+    encoder: str = ""
+    """Name of the model of the store whose encoder this one hears through; "" for none."""
 
     def __post_init__(self) -> None:
         if not _PLAIN_NAME.fullmatch(self.name):

@@ -74,7 +74,8 @@ def write_manifest(card: ModelCard, folder: Path) -> None:
         "",
     ]
     lines += ["[[models]]"]
-    lines += [f"{key} = {_toml(getattr(card, key))}" for key in ("name", "port", "kind", "licence", "note")]
+    keys = ("name", "port", "kind", "licence", "note", *["encoder"] * bool(card.encoder))
+    lines += [f"{key} = {_toml(getattr(card, key))}" for key in keys]
     for file in card.files:
         lines += ["", "  [[models.files]]", f"  name = {_toml(file.name)}", f"  size = {file.size}"]
         lines += [f'  sha256 = "{file.sha256}"']

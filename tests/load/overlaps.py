@@ -7,12 +7,12 @@
     python -m tests.load.overlaps --each                   # a line for each sound
 
 Voice activity, the net that hears interruptions and the recogniser are the real ones, and so is every decision; only time is virtual, so that a busy machine changes nothing:
-a window takes 5 ms, the net 5 ms, a look `--look-ms`. Each sound is heard at two places within a frame.
+a window takes 5 ms, the net `--ear-ms`, a look `--look-ms`. Each sound is heard at two places within a frame.
 
 yield     seconds from the first sound of an interruption until silence in the ear: median / 95th percentile. `voice activity`: the part
           until it fired. `never`: the agent spoke on for 1.5 s.
-stopped   backchannels, coughs, noises, music and far voices for which there was any silence at all in the ear; `longest`: seconds of it;
-          `late`: of those, not gone on after within a second, or answered as if they were a turn.
+stopped   backchannels, coughs, noises and music for which there was any silence at all in the ear; `longest`: seconds of it;
+          `late`: of those, not gone on after within a second, or answered as if they were a turn. `voices`: the same of others in his room.
 """
 
 import argparse
@@ -49,19 +49,30 @@ CLIPS = Path(__file__).parent / "clips"
 CALLER = Path(__file__).parents[2] / "server" / "caller" / "clips"
 _ANSWERS = {"en_yes", "en_yes_please", "en_thanks", "en_goodbye", "fr_oui", "fr_oui_court", "fr_merci", "fr_ok"}
 """Neither interruption nor murmur, over somebody who speaks."""
-_BEFORE_US = 1_000 * MS
+_ASKED = {"en": "en_hours", "fr": "fr_horaires"}
+"""What the caller says before, so that he is answered and it is known how loud he is."""
+_ANSWER = "One sentence that does not end."
+_ANSWER_S = 2.5  # from his last sound: by then the agent has been speaking for a second and a half
 _SHIFTS = (0, 104)  # samples at 8 kHz: two places within a frame and a window
 _LOUD = 200  # of int16
 _PERSON_S = 2.5
 
 
 class Over(msgspec.Struct, frozen=True):
-    """Something heard over the agent: int16 at 8 kHz. `kind`: "interruption" or "murmur"."""
+    """Something heard over the agent: int16 at 8 kHz. `kind`: "interruption", "murmur" (or noise), or another's "voice"."""
 
     name: str
     kind: str
     language: str
     pcm: np.ndarray
+
+
+class Talker(NoAgent):
+    """Answers at once, and does not end."""
+
+    def reply(self, action: do.StartReply) -> Iterator[tuple[int, ev.Event]]:
+        yield 0, ev.ReplyDelta(action.reply, _ANSWER)
+        yield 0, ev.ReplyFinished(action.reply)
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -80,7 +91,9 @@ def shipped() -> Iterator[Over]:
         name = path.stem
         if name in _ANSWERS or name[:2] not in ("en", "fr", "x_"):
             continue
-        kind = "murmur" if "_bc_" in name or name.startswith("x_") else "interruption"
+        kind = (
+            "voice" if "far_voice" in name else "murmur" if "_bc_" in name or name.startswith("x_") else "interruption"
+        )
         for language in [name[:2]] if name[:2] != "x_" else ["en", "fr"]:
             yield Over(name, kind, language, read(path))
 
@@ -126,24 +139,26 @@ def take(
     settings: CallSettings,
     vad: VoiceActivity,
     stt: Remembering,
-    look_us: int,
+    latency: Latency,
     ear: OverlapDetector | None = None,
 ) -> Taken:
-    """One call: the agent talks on and on, and 1 s after it began the sound comes."""
-    phrases = msgspec.structs.replace(settings.phrases[over.language], greeting="One sentence that does not end.")
-    settings = msgspec.structs.replace(settings, languages=(over.language,), phrases={over.language: phrases})
-    pcm = np.concatenate([np.zeros(shift, np.int16), over.pcm, np.zeros(3 * RATE // 2, np.int16)])
-    dump = caller_dump(TELEPHONE, encode(pcm, Encoding.MULAW), settings, "bench", after_us=_BEFORE_US)
+    """One call: the caller asks something, the agent talks on and on, and then the sound comes."""
+    settings = msgspec.structs.replace(settings, languages=(over.language,))
+    asked = read(CALLER / f"{_ASKED[over.language]}.wav")
+    before = np.concatenate([asked, np.zeros(int(_ANSWER_S * RATE) + shift, np.int16)])
+    pcm = np.concatenate([before, over.pcm, np.zeros(3 * RATE // 2, np.int16)])
+    dump = caller_dump(TELEPHONE, encode(pcm, Encoding.MULAW), settings, "bench", after_us=SECOND)
     answers = ModelAnswers(
         vad,
         stt,
-        NoAgent(),
+        Talker(),
         settings.languages,
-        speak=lambda action: [b"\x10" * 20 * RATE],
-        latency=Latency(transcript=look_us),
+        speak=lambda action: [b"\x10" * (20 * RATE if action.text == _ANSWER else RATE // 2)],
+        latency=latency,
         judges=Judges(overlap=ear),
     )
-    first = int(np.flatnonzero(np.abs(pcm.astype(np.int32)) > _LOUD)[0]) * SECOND // RATE + _BEFORE_US
+    sound = int(np.flatnonzero(np.abs(over.pcm.astype(np.int32)) > _LOUD)[0]) + len(before)
+    first = sound * SECOND // RATE + SECOND
     gone = Step(dump.steps[-1].at, ev.CallEnded("caller"), ())
     return judge(over, virtual.run(Dump(dump.meta, (*dump.steps, gone), complete=True), answers, settings), first)
 
@@ -172,6 +187,7 @@ def row(taken: list[Taken]) -> list[str]:
     stopped = [one for one in others if one.silent is not None]
     back = [one.silence for one in stopped if one.silence is not None]
     late = sum(one.silence is None or one.silence > 1 for one in stopped)
+    voices = [one.silent is not None for one in taken if one.over.kind == "voice"]
     return [
         str(len(wanted)),
         percentiles([one.noticed for one in wanted if one.noticed is not None]),
@@ -180,6 +196,7 @@ def row(taken: list[Taken]) -> list[str]:
         f"{len(stopped)} of {len(others)} ({len(stopped) / max(1, len(others)):.0%})",
         f"{max(back):.2f}" if back else "-",
         str(late),
+        f"{sum(voices)} of {len(voices)}",
     ]
 
 
@@ -195,6 +212,7 @@ def main() -> None:
         metavar="MODEL",
         help='tells interruptions by their sound; "none": words alone; a row for each',
     )
+    parser.add_argument("--ear-ms", type=int, default=25, help="how long the net takes")
     parser.add_argument("--each", action="store_true", help="a line for each sound")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="settings of the call to change")
     options = parser.parse_args()
@@ -206,14 +224,25 @@ def main() -> None:
     sounds = [*shipped(), *(recorded(options.data, options.people) if options.data else ())]
     console = Console(width=150)
     table = Table(
-        "look", "ear", "language", "interruptions", "voice activity", "yield", "never", "stopped", "longest", "late"
+        "look",
+        "ear",
+        "language",
+        "interruptions",
+        "voice activity",
+        "yield",
+        "never",
+        "stopped",
+        "longest",
+        "late",
+        "voices",
     )
     for look_ms, (name, ear) in product(options.look_ms, ears.items()):
         settings = measured(call_settings(config, config.agents[0]), config.models, None, None, ear)
         settings = msgspec.structs.replace(settings, judge_overlaps=ear is not None, **changes)
+        latency = Latency(transcript=look_ms * MS, overlap=options.ear_ms * MS)
         jobs = [(over, shift) for over in sounds for shift in _SHIFTS]
         taken = [
-            take(over, shift, settings, vad, stt, look_ms * MS, ear)
+            take(over, shift, settings, vad, stt, latency, ear)
             for over, shift in track(jobs, console=Console(stderr=True))
         ]
         for language, languages in (("en", {"en"}), ("fr", {"fr"}), ("both", {"en", "fr"})):

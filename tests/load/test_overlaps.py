@@ -20,7 +20,8 @@ def taken(kind: str, silent: float | None, silence: float | None = None) -> Take
 
 def test_fifty_sounds_and_both_languages_are_shipped() -> None:
     sounds = list(shipped())
-    assert sum(sound.kind == "murmur" for sound in sounds) >= 50
+    assert sum(sound.kind != "interruption" for sound in sounds) >= 50
+    assert {sound.name for sound in sounds if sound.kind == "voice"} == {"x_far_voice", "x_far_voice_two"}
     for language in ("en", "fr"):
         assert sum(sound.kind == "interruption" and sound.language == language for sound in sounds) >= 10
 
@@ -34,7 +35,8 @@ def test_yields_are_told_from_silences_that_end() -> None:
 
 def test_a_murmur_that_stops_the_agent_at_all_counts() -> None:
     murmurs = [taken("murmur", 0.3, 0.2), taken("murmur", 0.3, 1.2), *[taken("murmur", None)] * 8]
-    assert row(murmurs)[4:] == ["2 of 10 (20%)", "1.20", "1"]
+    voices = [taken("voice", 0.3, 0.2), taken("voice", None)]
+    assert row(murmurs + voices)[4:] == ["2 of 10 (20%)", "1.20", "1", "1 of 2"]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ async def test_ends_of_turns_are_judged_by_one_worker_for_all_calls(voices, monk
 
 async def test_speech_over_the_agent_is_judged_by_its_sound_and_by_the_models_own_threshold(voices):
     config = Config.model_validate(
-        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"overlap": {"model": "overlap-gru"}}}
+        {"agents": [{"name": "a", "languages": ["en"]}], "models": {"overlap": {"model": "overlap-states"}}}
     )
     opened = await Engines.open(config, lambda name, value: None, lambda what: None)
     answers = asyncio.Queue()

@@ -28,6 +28,7 @@ from pipelines.models import self_test as tests
 from pipelines.models.card import ModelCard, Port
 from pipelines.models.exported import CARD, MANIFEST, CardFile, Data, Provenance
 from pipelines.models.self_test import SelfTest, VectorTest
+from pipelines.models.store import Store
 
 __all__ = ["Data", "Provenance", "SelfTest", "VectorTest", "export", "provenance", "require_free"]
 
@@ -82,10 +83,11 @@ def export(
     self_test: SelfTest | VectorTest,
     replace: bool = False,
     prove: bool = True,
+    encoder: str = "",
 ) -> Path:
     """Write `folder`, whole or not at all, and return it. `weights`: by the name that the adapter of `kind` expects.
 
-    `replace`: an exported model that lies there goes. `prove`: load what was written and run the self-test on it. Raises
+    `encoder`: the model of the store that it hears through. `replace`: an exported model that lies there goes. `prove`: load what was written and run the self-test on it. Raises
     ModelError: something lies there, a file cannot be read, the served model hears something else.
     """
     folder = folder.absolute()
@@ -100,27 +102,34 @@ def export(
             tests.save(self_test, made / tests.FILE)
             exported.write_card(card, made)
             files = [*weights, CARD, tests.FILE]
-            exported.write_manifest(_model_card(card, made, files), made)
+            manifest = _model_card(card, made, files, encoder)
+            exported.write_manifest(manifest, made)
             exported.check(made)
             if prove:
-                _prove(card, made, self_test)
+                _prove(manifest, made, self_test)
     except OSError as error:
         raise ModelError(f"{name} cannot be exported to {folder}: {error.strerror or error}. Mend that.") from error
     return folder
 
 
-def _model_card(card: CardFile, folder: Path, files: Sequence[str]) -> ModelCard:
+def _model_card(card: CardFile, folder: Path, files: Sequence[str], encoder: str) -> ModelCard:
     try:
-        held = tuple(exported.file_of(folder / file) for file in files)
         return ModelCard(
-            name=card.name, port=card.port, kind=card.kind, licence=card.licence, note=card.note, files=held
+            name=card.name,
+            port=card.port,
+            kind=card.kind,
+            licence=card.licence,
+            note=card.note,
+            files=tuple(exported.file_of(folder / file) for file in files),
+            encoder=encoder,
         )
     except ValueError as error:
         raise ModelError(f"{error}. Take letters, digits and . _ + - alone.") from error
 
 
-def _prove(card: CardFile, folder: Path, self_test: SelfTest | VectorTest) -> None:
-    model = kinds.load(card.port, card.kind, folder, threads=os.cpu_count() or 1)
+def _prove(card: ModelCard, folder: Path, self_test: SelfTest | VectorTest) -> None:
+    encoder = Store().path(card.encoder) if card.encoder else None
+    model = kinds.load(card.port, card.kind, folder, threads=os.cpu_count() or 1, encoder=encoder)
     if wrong := tests.differs(card.port, model, self_test):
         raise ModelError(
             f"{card.name} as the server loads it is not the model that was trained: {wrong}. Nothing was exported."

@@ -1,5 +1,6 @@
 """`allo train overlap-speak`, `overlap`, `overlap-table`: does he interrupt, or murmur?"""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -39,14 +40,17 @@ def overlap(
     quiet: Quiet = False,
 ) -> None:
     """Train a net that hears the beginning of an interruption, and export it for the server."""
+    from pipelines.adapters.overlap.whisper import states_of
+    from pipelines.adapters.stt.whisper import Whisper
     from pipelines.adapters.vad.silero import SileroVad
     from pipelines.models.store import Store
     from training.common.recipe import load
     from training.overlap.recipe import OverlapRecipe
     from training.overlap.train import run
 
-    vad = SileroVad(Store().path("silero-vad"))
-    run(load(recipe, OverlapRecipe, overrides or ()), data, said, out, vad, fresh=fresh, quiet=quiet, say=typer.echo)
+    store, settings = Store(), load(recipe, OverlapRecipe, overrides or ())
+    vad, encoder = SileroVad(store.path("silero-vad")), Whisper(store.path(settings.encoder), threads=1)
+    run(settings, data, said, out, vad, partial(states_of, encoder), fresh=fresh, quiet=quiet, say=typer.echo)
 
 
 def overlap_table(
@@ -62,7 +66,7 @@ def overlap_table(
     look_ms: Annotated[int, typer.Option(help="How long it takes for a look.", min=1)] = 120,
 ) -> None:
     """How soon interruptions are noticed by voices and people that were not trained on, beside what words alone achieve."""
-    from pipelines.adapters.overlap.gru import GruOverlap
+    from pipelines.adapters.overlap.whisper import WhisperOverlap
     from pipelines.adapters.vad.silero import SileroVad
     from pipelines.models.store import Store
     from training.common.recipe import load
@@ -77,4 +81,5 @@ def overlap_table(
         stt = FasterWhisper(store.path("whisper-base"), threads=1)
     settings = load(recipe, OverlapRecipe, overrides or ())
     vad = SileroVad(store.path("silero-vad"))
-    typer.echo(compare(settings, data, said, GruOverlap(model), vad, stt, looks=looks, look_ms=look_ms))
+    detector = WhisperOverlap(model, store.path(settings.encoder))
+    typer.echo(compare(settings, data, said, detector, vad, stt, looks=looks, look_ms=look_ms))

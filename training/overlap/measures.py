@@ -7,22 +7,20 @@ import torch
 from numpy.typing import NDArray
 
 from pipelines.nets.overlap import OverlapNet
-from training.overlap.examples import Example
+from training.overlap.examples import Ask, Example, together
 
 TIMES_MS = (150, 200, 250, 300, 400)
 _DRAWS = 1_000
 
 
 @torch.inference_mode()
-def heard(net: OverlapNet, some: Sequence[Example], together: int = 256) -> list[NDArray[np.float32]]:
+def heard(net: OverlapNet, some: Sequence[Example], batch: int = 256) -> list[NDArray[np.float32]]:
     """What the net says whenever it is asked, (asks,) for each example."""
     net.eval()
-    out = []
-    for first in range(0, len(some), together):
-        part = some[first : first + together]
-        p = net(torch.from_numpy(np.stack([one.frames for one in part]))).numpy()
-        out += [row[[frame for frame, _ in one.asks]] for row, one in zip(p, part, strict=True)]
-    return out
+    asks: list[Ask] = [ask for one in some for ask in one.asks]
+    parts = [net(*together(asks[first : first + batch])).numpy() for first in range(0, len(asks), batch)]
+    answers = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return np.split(answers, np.cumsum([len(one.asks) for one in some])[:-1])
 
 
 def highest(some: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -39,7 +37,7 @@ def noticed(some: Sequence[Example], said: Sequence[NDArray[np.float32]], least:
     """Milliseconds from the first sound of each until the net has said `least`; inf: never."""
     return np.array(
         [
-            next((ms for (_, ms), p in zip(one.asks, ps, strict=True) if p >= least), np.inf)
+            next((ask.ms for ask, p in zip(one.asks, ps, strict=True) if p >= least), np.inf)
             for one, ps in zip(some, said, strict=True)
         ]
     )

@@ -45,8 +45,10 @@ class DataSettings(Section):
     rooms: tuple[str, ...] = ()
     """Manifests of impulse responses."""
     seed: int = Field(0, ge=0)
-    scenes: Annotated[int, Ge(100)] = 8_000
+    scenes: Annotated[int, Ge(100)] = 7_000
     """Made once, before training."""
+    asks: Annotated[int, Ge(1)] = 4
+    """Questions of each that are taught."""
     batch: Annotated[int, Ge(1)] = 128
 
 
@@ -60,7 +62,7 @@ class MixSettings(Section):
     """... that begin with a murmur: "okay, but"."""
     murmurs: Share = 0.33
     """The rest is noise, far voices and the agent's own echo."""
-    hums: Share = 0.2
+    hums: Share = 0.35
     """Of the murmurs: hums that are made up."""
     level_db: tuple[float, float] = (-40.0, -14.0)
     """Of the caller's speech, against full scale."""
@@ -84,11 +86,10 @@ class NetSettings(Section):
     """As `pipelines.nets.overlap.OverlapSettings`."""
 
     width: int = Field(64, ge=8, le=256)
-    layers: int = Field(1, ge=1, le=3)
-    dropout: Share = 0.2
+    dropout: Share = 0.3
 
-    def build(self) -> OverlapSettings:
-        return OverlapSettings(**self.model_dump())
+    def build(self, size: int) -> OverlapSettings:
+        return OverlapSettings(size=size, **self.model_dump())
 
 
 class OverlapRecipe(Section):
@@ -98,6 +99,8 @@ class OverlapRecipe(Section):
     """Of the weights."""
     false_holds: Annotated[float, Ge(0.001), Le(0.5)] = 0.03
     """Share of the validation's murmurs, and of its other sounds, that may make the agent hold its breath: sets the threshold."""
+    encoder: str = "whisper-base"
+    """Model of the store whose encoder the net hears through."""
     voices: VoiceSettings
     data: DataSettings
     mix: MixSettings = MixSettings()

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.adapters.overlap.gru import GruOverlap
+from pipelines.adapters.overlap.whisper import WhisperOverlap
 from pipelines.models.ports import SpeechToText, VoiceActivity
-from pipelines.turns.barge_in import BEFORE, opens
+from pipelines.turns.barge_in import opens
 from pipelines.turns.policy import CallSettings
 from pipelines.units import us_to_samples
 from training.overlap.data import Maker, Scene, Sound, prepare
@@ -35,7 +35,7 @@ def compare(
     recipe: OverlapRecipe,
     data: Path,
     said: Path,
-    detector: GruOverlap,
+    detector: WhisperOverlap,
     vad: VoiceActivity,
     stt: SpeechToText | None,
     *,
@@ -52,7 +52,7 @@ def compare(
             groups.setdefault(f"{sound.kind}, {sound.language}, {whose}", []).append(maker.of(sound, place))
     for kind in OTHERS:
         groups[kind] = [maker.other(kind, number) for number in range(_OTHERS)]
-    heard = {name: examples(scenes, vad) for name, scenes in groups.items()}
+    heard = {name: examples(scenes, vad, detector.states) for name, scenes in groups.items()}
     answers = {name: [_asked(detector, one) for one in some] for name, some in heard.items()}
     none = [name for name in heard if not name.startswith("interruptions")]
     lines = _quickness(heard, answers, none, detector, stt, looks, look_ms, say)
@@ -68,18 +68,16 @@ def _some(people: Sequence[Sound]) -> list[Sound]:
     return found
 
 
-def _asked(detector: GruOverlap, one: Example) -> NDArray[np.float32]:
+def _asked(detector: WhisperOverlap, one: Example) -> NDArray[np.float32]:
     """What the net, as it is served, answers whenever it is asked."""
-    begin = max(0, one.first - BEFORE)
-    ends = [begin + 160 * frame + 400 for frame, _ in one.asks]
-    return np.array([detector.p_interruption(one.scene.audio[begin:end]) for end in ends], np.float32)
+    return np.array([detector.answer(ask.states.astype(np.float32)) for ask in one.asks], np.float32)
 
 
 def _quickness(
     heard: dict[str, list[Example]],
     answers: dict[str, Said],
     none: Sequence[str],
-    detector: GruOverlap,
+    detector: WhisperOverlap,
     stt: SpeechToText | None,
     looks: int,
     look_ms: int,
@@ -130,7 +128,7 @@ def _read(one: Example, stt: SpeechToText, look_ms: int) -> float:
 
 
 def _holds(
-    heard: dict[str, list[Example]], answers: dict[str, Said], none: Sequence[str], detector: GruOverlap
+    heard: dict[str, list[Example]], answers: dict[str, Said], none: Sequence[str], detector: WhisperOverlap
 ) -> list[str]:
     rows = ["| what is no interruption | n | makes the agent hold its breath, % |", "|---|---|---|"]
     for name in none:

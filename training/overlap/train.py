@@ -4,33 +4,33 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
 from pipelines.audio.features import Moments
-from pipelines.audio.overlap_frames import SIZE
 from pipelines.models.ports import VoiceActivity
 from pipelines.nets.overlap import OverlapNet
 from training.common.loop import Outcome, train
 from training.overlap.data import Maker, Prepared, Scene, prepare
-from training.overlap.examples import UNSURE, Batches, Example, examples
+from training.overlap.examples import Batches, Example, Hear, examples
 from training.overlap.exporting import export_net
 from training.overlap.measures import heard, noticed, shares, threshold
 from training.overlap.recipe import OverlapRecipe
 
 Say = Callable[[str], None]
 OTHERS = ("noise", "far", "echo")
-_LINES = 3  # through which each sound of the validation is heard
-_OTHERS = 200  # of each kind
+_LINES = 2  # through which each sound of the validation is heard
+_OTHERS = 100  # of each kind
 
 
 def loss_of(net: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    """Cross-entropy over the frames of which it is known what they are."""
+    """Cross-entropy over the questions."""
     plain = getattr(net, "module", net)
-    logits, labels = plain.logits(batch["frames"]), batch["labels"]
-    sure = labels != UNSURE
-    return functional.binary_cross_entropy_with_logits(logits[sure], labels[sure].float())
+    return functional.binary_cross_entropy_with_logits(plain.logits(batch["states"], batch["lengths"]), batch["labels"])
 
 
 def aside(maker: Maker, prepared: Prepared, lines: int = _LINES, others: int = _OTHERS) -> list[Scene]:
@@ -51,6 +51,7 @@ def fit(
     train_on: Prepared,
     validation: Prepared,
     vad: VoiceActivity,
+    hear: Hear,
     out: Path,
     *,
     fresh: bool = False,
@@ -62,14 +63,15 @@ def fit(
     torch.manual_seed(recipe.loop.seed)
     data = recipe.data
     maker = Maker(train_on, recipe.mix, data.seed)
-    scenes = [maker(number) for number in range(data.scenes)]
-    some = examples(scenes, vad, unheard=True)
-    chosen = examples(aside(Maker(validation, recipe.mix, data.seed + 1), validation), vad)
+    numbers = track(range(data.scenes), "scenes", console=Console(stderr=True), disable=quiet)
+    some = [one for number in numbers for one in examples([maker(number)], vad, hear, data.asks)]
+    chosen = examples(aside(Maker(validation, recipe.mix, data.seed + 1), validation), vad, hear)
     say(f"scenes: {len(some)} to train on, {len(chosen)} to choose by")
-    net = OverlapNet(recipe.net.build())
-    moments = Moments(SIZE)
-    for one in some[:2_000]:
-        moments.add(one.frames)
+    asks = [ask for one in some for ask in one.asks]
+    net = OverlapNet(recipe.net.build(asks[0].states.shape[1]))
+    moments = Moments(net.settings.size)
+    for ask in asks[:2_000]:
+        moments.add(ask.states.astype(np.float32))
     net.mean, net.deviation = torch.from_numpy(moments.mean), torch.from_numpy(moments.deviation)
     wanted = [one for one in chosen if one.scene.kind == "interruptions"]
 
@@ -98,6 +100,7 @@ def run(
     said: Path,
     out: Path,
     vad: VoiceActivity,
+    hear: Hear,
     *,
     fresh: bool = False,
     quiet: bool = False,
@@ -107,7 +110,7 @@ def run(
     parts = {part: prepare(recipe, data, said, part) for part in ("train", "validation")}
     for name, part in parts.items():
         say(f"{name}: {len(part.said)} sounds of voices, {len(part.people)} of people, {len(part.noises)} noises")
-    net, outcome, chosen = fit(recipe, *parts.values(), vad, out / "run", fresh=fresh, quiet=quiet, say=say)
+    net, outcome, chosen = fit(recipe, *parts.values(), vad, hear, out / "run", fresh=fresh, quiet=quiet, say=say)
     figures = {
         "steps": outcome.steps,
         "best_step": outcome.best_step,
@@ -116,6 +119,6 @@ def run(
         **{f"validation_{name}": value for name, value in dict(outcome.measures).get(outcome.best_step, {}).items()},
     }
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    folder = export_net(net, recipe, parts, figures, chosen[0].scene, out / recipe.name)
+    folder = export_net(net, recipe, parts, figures, chosen[0], out / recipe.name)
     say(f"{figures}\nexported: {folder}")
     return folder

@@ -58,6 +58,11 @@ class Whisper:
         """What the encoder makes of `features` in a context of `frames`, 3 000 at most."""
         return self._model.encode(ctranslate2.StorageView.from_array(in_context(features, frames)[None]))
 
+    def states(self, audio: Audio, frames: int) -> NDArray[np.float32]:
+        """(n, width): what the encoder makes of the first `frames` of `audio`, one state for every two, without the silence behind."""
+        features = self.features(audio)[:, :frames]
+        return np.array(self.encode(features, frames))[0, : -(-features.shape[1] // 2)]
+
     def detect(self, encoded: ctranslate2.StorageView, languages: Sequence[str]) -> tuple[str, float]:
         """The likeliest of `languages`, and its likelihood among them, weighed by `_WEIGHTS`."""
         likelihood = {token[2:-2]: p for token, p in self._model.detect_language(encoded)[0]}  # tokens like <|fr|>

@@ -2,25 +2,30 @@
 
 import json
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from pipelines.adapters.overlap.gru import GruOverlap
+from pipelines.adapters.overlap.whisper import WhisperOverlap, states_of
+from pipelines.adapters.stt.whisper import Whisper
 from pipelines.models import exported
+from pipelines.models.store import Store
+from pipelines.nets.overlap import STATES, OverlapNet, OverlapSettings
+from pipelines.turns.barge_in import BEFORE
 from training.common import manifests
 from training.common.errors import DataError
 from training.common.manifests import Clip
 from training.common.recipe import load
-from training.overlap import sounds
+from training.overlap import sounds, train
 from training.overlap.data import SCENE, Maker, prepare
-from training.overlap.examples import FRAMES, examples
+from training.overlap.examples import ASKED, Batches, Hear, examples, together
 from training.overlap.measures import bounds, highest, noticed, threshold
 from training.overlap.recipe import OverlapRecipe
 from training.overlap.speak import KINDS, LANGUAGES, drawn, manifest
-from training.overlap.train import run
 
 RATE = 16_000
 RECIPE = Path(__file__).parents[3] / "training" / "overlap" / "recipes" / "overlap.toml"
@@ -36,6 +41,19 @@ class EnergyVad:
 
     def analyze(self, windows, states):
         return [float(np.sqrt(np.mean(window**2)) > 0.008) for window in windows], list(states)
+
+
+def states_of_pitch(audio: np.ndarray) -> np.ndarray:
+    """An encoder of two numbers: how loud, and how high."""
+    frames = audio[: len(audio) // 320 * 320].reshape(-1, 320)
+    crossings = np.abs(np.diff(np.sign(frames), axis=1)).mean(1)
+    return np.stack((np.abs(frames).mean(1), crossings), 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def hear() -> Hear:
+    """The real encoder."""
+    return partial(states_of, Whisper(Store().path("whisper-base"), threads=1))
 
 
 @pytest.fixture
@@ -68,8 +86,8 @@ def said(tmp_path: Path) -> Path:
 @pytest.fixture
 def recipe() -> OverlapRecipe:
     changes = (
-        'data.noises=["noise.jsonl"]', 'data.test_noises=["two.flac"]', "data.test_people=[]", "data.rooms=[]", "data.without=[]",
-        "data.scenes=300", "data.batch=32", "loop.steps=40", "loop.evaluate_every=20", "loop.learning_rate=0.01", "net.width=16",
+        'data.noises=["noise.jsonl"]', 'data.test_noises=["two.flac"]', "data.people=[]", "data.test_people=[]", "data.rooms=[]", "data.without=[]",
+        "data.scenes=100", "data.batch=32", "loop.steps=40", "loop.evaluate_every=20", "loop.learning_rate=0.01", "net.width=16",
     )  # fmt: skip
     return load(RECIPE, OverlapRecipe, changes)
 
@@ -105,14 +123,37 @@ def test_only_what_interrupts_is_taught_as_that_and_a_murmur_before_it_is_none(
     said: Path, recipe: OverlapRecipe
 ) -> None:
     maker = Maker(prepare(recipe, said, said, "train"), recipe.mix, 0)
-    for one in examples([maker(number) for number in range(60)], EnergyVad(), unheard=True):
-        assert one.frames.shape[0] == one.labels.shape[0] == FRAMES
-        if one.scene.kind != "interruptions":
-            assert 1 not in one.labels
-            continue
-        begin = max(0, one.first - 1_600)
-        taught = begin + 160 * np.flatnonzero(one.labels == 1) + 400
-        assert (taught > one.scene.begins).all()
+    heard = examples([maker(number) for number in range(60)], EnergyVad(), states_of_pitch)
+    assert {ask.label for one in heard for ask in one.asks} == {-1, 0, 1}
+    for one in heard:
+        wanted = [ask for ask in one.asks if ask.label == 1]
+        assert not wanted or one.scene.kind == "interruptions"
+        assert all(ask.end > one.scene.begins for ask in wanted)
+        assert all(one.first < ask.end and len(ask.states) <= STATES for ask in one.asks)
+
+
+def test_an_epoch_asks_all_that_is_taught_once_and_what_is_unsure_never(said: Path, recipe: OverlapRecipe) -> None:
+    maker = Maker(prepare(recipe, said, said, "train"), recipe.mix, 0)
+    heard = examples([maker(number) for number in range(40)], EnergyVad(), states_of_pitch, most=2)
+    assert max(len(one.asks) for one in heard) == 2
+    batches = Batches(heard, 1, 0, 0)
+    assert len(batches) == sum(ask.label >= 0 for one in heard for ask in one.asks)
+    assert {float(batches[place]["labels"][0]) for place in range(len(batches))} == {0.0, 1.0}
+
+
+def test_the_net_has_room_for_all_that_a_call_asks_about() -> None:
+    assert STATES >= (BEFORE + ASKED) // 320 + 1
+
+
+def test_what_is_behind_the_last_state_is_not_heard(said: Path, recipe: OverlapRecipe) -> None:
+    maker = Maker(prepare(recipe, said, said, "train"), recipe.mix, 0)
+    asks = [a for one in examples([maker(n) for n in range(9)], EnergyVad(), states_of_pitch) for a in one.asks]
+    net = OverlapNet(OverlapSettings(size=2, width=8)).eval()
+    states, lengths = together(asks)
+    behind = torch.arange(STATES)[None] >= lengths[:, None]
+    with torch.inference_mode():
+        torch.testing.assert_close(net(states, lengths), net(states.masked_fill(behind[..., None], 9.0), lengths))
+        torch.testing.assert_close(net(states[:1], lengths[:1]), net(states, lengths)[:1])
 
 
 def test_a_missing_voice_is_named(tmp_path: Path, recipe: OverlapRecipe) -> None:
@@ -148,11 +189,14 @@ def test_made_up_sounds_differ_and_are_short(make) -> None:
 
 
 def test_a_run_tells_high_tones_from_low_and_leaves_a_model_that_serves(
-    said: Path, recipe: OverlapRecipe, tmp_path: Path
+    said: Path, recipe: OverlapRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hear: Hear
 ) -> None:
-    folder = run(recipe, said, said, tmp_path / "out", EnergyVad(), quiet=True, say=lambda _: None)
-    assert exported.check(folder).port == "overlap"
-    served = GruOverlap(folder)
+    monkeypatch.setattr(train, "_LINES", 1)
+    monkeypatch.setattr(train, "_OTHERS", 4)
+    folder = train.run(recipe, said, said, tmp_path / "out", EnergyVad(), hear, quiet=True, say=lambda _: None)
+    card = exported.check(folder)
+    assert (card.port, card.encoder) == ("overlap", "whisper-base")
+    served = WhisperOverlap(folder, Store().path(card.encoder))
     maker = Maker(prepare(recipe, said, said, "test"), recipe.mix, 3)
     scenes = {kind: [maker.of(s, n) for n, s in enumerate(maker._prepared.said) if s.kind == kind] for kind in KINDS}
     means = {}
@@ -160,5 +204,5 @@ def test_a_run_tells_high_tones_from_low_and_leaves_a_model_that_serves(
         heard = [served.p_interruption(scene.audio[scene.onset - 1_600 : scene.onset + 6_400]) for scene in some]
         means[kind] = float(np.mean(heard))
     assert means["interruptions"] > means["murmurs"] + 0.2
-    some = examples(scenes["interruptions"], EnergyVad())
+    some = examples(scenes["interruptions"], EnergyVad(), states_of_pitch)
     assert (noticed(some, [np.ones(len(one.asks)) for one in some], 0.5) > 0).all()
