@@ -26,8 +26,9 @@ from pipelines.audio.g711 import decode, encode
 from pipelines.audio.resample import resample
 from pipelines.frames import TELEPHONE, Encoding
 from pipelines.models.ports import Audio, SpeechToText, Transcript, VoiceActivity
-from pipelines.replay.answers import ModelAnswers
+from pipelines.replay.answers import Latency, ModelAnswers
 from pipelines.replay.audio_files import caller_dump
+from pipelines.replay.dump import Dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings, Phrases
 from pipelines.units import SECOND
@@ -93,10 +94,13 @@ class Timed:
 
 
 class Listener:
-    """An agent that says a word without a sound, so that no speech is ever over it."""
+    """An agent that says a word without a sound, so that no speech is ever over it. `after_us`: how long it looks for the word."""
+
+    def __init__(self, after_us: int = 0) -> None:
+        self._after_us = after_us
 
     def reply(self, action: do.StartReply) -> Generator[tuple[int, ev.Event | None], None, None]:
-        yield 0, ev.ReplyDelta(action.reply, "Noted.")
+        yield self._after_us, ev.ReplyDelta(action.reply, "Noted.")
 
     def commit(self, action: do.CommitReply) -> None: ...
 
@@ -122,14 +126,23 @@ def alone(clip: Clip, stt: SpeechToText, languages: tuple[str, ...], *, final: b
 
 
 def call(clip: Clip, stt: SpeechToText, vad: VoiceActivity, languages: tuple[str, ...]) -> Heard:
-    """The words on which a call acts when the recording is its caller."""
+    """The words on which a call acts when the recording is its caller: those that are answered. A caller who goes on before the answer begins (`Latency`)
+    is answered as a whole."""
     settings = CallSettings(languages=languages, phrases=dict.fromkeys(languages, _SILENT))
     timed = Timed(stt)
-    answers = ModelAnswers(vad, timed, Listener(), languages, speak=lambda action: [])
+    answers = ModelAnswers(vad, timed, Listener(Latency().token), languages, speak=lambda action: [])
     quiet = np.random.default_rng(0).normal(0, _HISS, 8_000 * _QUIET_US // SECOND).astype(np.int16)
     audio = encode(quiet, Encoding.MULAW) + clip.wire + encode(quiet, Encoding.MULAW)
-    taken = run(caller_dump(TELEPHONE, audio, settings, "listener"), answers).turns()
-    return Heard(" ".join(turn.text for turn in taken if turn.party == "caller"), tuple(timed.took_ms))
+    dump = run(caller_dump(TELEPHONE, audio, settings, "listener"), answers)
+    return Heard(" ".join(acted_on(dump)), tuple(timed.took_ms))
+
+
+def acted_on(dump: Dump) -> list[str]:
+    """What the agent was asked, question by question; not what it was to forget, since the caller went on."""
+    asked = {action.reply: action.text for _, action in dump.actions(do.StartReply)}
+    for _, action in dump.actions(do.ForgetReply):
+        asked.pop(action.reply, None)
+    return list(asked.values())
 
 
 def kept(hear: Hear, folder: Path | None) -> Hear:
