@@ -38,11 +38,12 @@ class _Segment:
 
 
 class _Taken(NamedTuple):
-    """The end of a turn that was taken: `text` of all, `before` its last segment, which began at media sample `first` and said `last`."""
+    """A turn that was taken: `text` of all, `before` its last segment, which is media samples `first` to `end` and said `last`."""
 
     text: str
     before: str
     first: int
+    end: int
     last: str
 
 
@@ -96,7 +97,8 @@ class Hearing:
         if last is not None and first - last.first < self._segment_limit:
             last.text, last.request, last.attempt, last.foreign = None, -1, 0, ""
         else:
-            self._open(max(first - self._preroll, last.last if last else 0))
+            heard_to = last.last if last else self._taken.end if self._taken else 0
+            self._open(max(first - self._preroll, heard_to))
         return [CancelDeadline(ENDPOINT)] if last is not None else []
 
     def _open(self, first: int) -> None:
@@ -352,7 +354,7 @@ class Hearing:
         if self._segments:
             *others, last = self._segments
             before = " ".join(filter(None, (self._before, *(s.text for s in others))))
-            self._taken = _Taken(asked.text, before, last.first, last.text or "")
+            self._taken = _Taken(asked.text, before, last.first, last.last, last.text or "")
         self.reset()
         return asked
 

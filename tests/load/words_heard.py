@@ -31,7 +31,7 @@ from pipelines.replay.audio_files import caller_dump
 from pipelines.replay.dump import Dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings, Phrases
-from pipelines.units import SECOND
+from pipelines.units import SAMPLE_RATE, SECOND
 
 _LONGEST_S = 28.0  # our recogniser takes 30 at once
 _QUIET_US = SECOND // 2  # before the recording
@@ -78,18 +78,20 @@ def clips(folder: Path, limit: int) -> Iterator[Clip]:
 
 
 class Timed:
-    """A recogniser with a stopwatch on its finals. Partials are not made: they change no word of a turn."""
+    """A recogniser with a stopwatch on its finals. Partials of more than two seconds are not made: only the first of them, which tell whether a caller
+    interrupts, change what the agent is asked."""
 
     def __init__(self, stt: SpeechToText) -> None:
         self._stt = stt
         self.took_ms: list[float] = []
 
     def transcribe(self, audio: Audio, *, languages: Sequence[str], final: bool, **options: Any) -> Transcript:
-        if not final:
+        if not final and audio.size > 2 * SAMPLE_RATE:
             return Transcript("", languages[0])
         began = perf_counter()
-        transcript = self._stt.transcribe(audio, languages=languages, final=True, **options)
-        self.took_ms.append(1_000 * (perf_counter() - began))
+        transcript = self._stt.transcribe(audio, languages=languages, final=final, **options)
+        if final:
+            self.took_ms.append(1_000 * (perf_counter() - began))
         return transcript
 
 
