@@ -310,7 +310,7 @@ class Hearing:
         taken, segment = self._taken, self._segments[0]
         if taken is None or taken.text != before or self._settings.follow or len(self._segments) > 1:
             return []
-        if segment.first - taken.first >= self._segment_limit:
+        if segment.first - taken.first >= self._segment_limit - _QUIET:  # a place to cut it would not be left
             return []
         self._before, self._again = taken.before, taken.last
         segment.first, segment.text, segment.request, segment.attempt = taken.first, None, -1, 0

@@ -65,7 +65,7 @@ def test_a_turn_that_was_joined_is_joined_once_more() -> None:
     ("end", "before", "settings"),
     [
         (2.0, "[keypad] 12", {}),  # another turn is gone on with than the last one that was spoken
-        (15.5, "Then set the unit.", {}),  # as long as a segment may be
+        (11.6, "Then set the unit.", {}),  # nearly as long as a segment may be
         (2.0, "Then set the unit.", {"follow": True}),
     ],
 )
