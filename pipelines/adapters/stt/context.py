@@ -58,6 +58,7 @@ _LIKELY_LOG_PROB = -0.4
 _MIN_LOG_PROB = -1.0
 _FEW_TOKENS = 6  # a short answer scores low however right it is: on single digits the full context is no better
 _ECHO = 4
+_STOPS = (".", "!", "?", "…")
 # With both, finals lose none of 214 single digits (half of them in noise at 15 dB) and drop 77 of 78 pieces of plain
 # noise.
 _P_NO_SPEECH = 0.6
@@ -103,8 +104,9 @@ def plans(frames: int, *, final: bool, beam: int, margin: int | None = None) -> 
 
 
 def runs_away(decoded: Decoded, plan: Plan) -> bool:
-    """It did not end by itself, or says one thing again and again."""
-    return len(decoded.tokens) >= plan.max_tokens or echo(decoded.tokens) > 0 or repetitive(decoded.text)
+    """It did not end by itself, or says one thing again and again, be it up to a full stop: a circle makes words likely, and a beam prefers it."""
+    tokens = decoded.tokens[:-1] if decoded.text.endswith(_STOPS) else decoded.tokens
+    return len(decoded.tokens) >= plan.max_tokens or echo(tokens) > 0 or repetitive(decoded.text)
 
 
 def repetitive(text: str) -> bool:
