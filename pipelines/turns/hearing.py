@@ -301,7 +301,7 @@ class Hearing:
 
     @property
     def _words(self) -> str:
-        return " ".join(s.text for s in self._segments if s.text)
+        return " ".join(s.text for s in self._segments if s.text) or self._again
 
     def join(self, before: str) -> list[Action]:
         """The turn before was taken too soon, and is not answered yet: this one goes on with it, and is recognised with the end of it, unless that

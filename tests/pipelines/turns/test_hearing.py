@@ -42,6 +42,14 @@ def test_a_joined_turn_is_recognised_with_the_end_of_the_one_before() -> None:
     assert hearing.said == "he who repeated."
 
 
+def test_words_that_were_known_are_not_lost_to_a_noise_that_was_joined() -> None:
+    hearing, _ = _taken()
+    _says(hearing, 2.8, 3.5, "Hm.")
+    [again] = hearing.join("Then set the unit.")
+    hearing.transcribed(TranscriptReady(again.request, "", "en"))
+    assert (hearing.text, hearing.said) == ("Then set the unit.", "")
+
+
 def test_a_caller_who_is_still_speaking_is_asked_about_once_he_pauses() -> None:
     hearing, first = _taken()
     hearing.begin(round(2.8 * SAMPLE_RATE), round(2.8 * SECOND), round(2.8 * SECOND))
