@@ -277,6 +277,9 @@ class Call:
             self._take_turn(at)
 
     def _endpoint(self, at: int) -> None:
+        if self._speech.rising and (later := self._hearing.wait_for_onset(at)):
+            self._out += later
+            return
         self._hearing.endpoint_reached()
         self._take_turn(at)
 
@@ -381,7 +384,7 @@ class Call:
             self._out += self._speaking.cut(at, forget=joined)
             if joined:
                 self._out.append(do.Observed("turn_joined"))
-                self._hearing.join(reply.asked)
+                self._out += self._hearing.join(reply.asked)
 
     # ---- the agent's turn
 

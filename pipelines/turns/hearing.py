@@ -1,16 +1,18 @@
 """The caller's turn in progress: its stretches of speech, their transcripts, and whether he is taken to be done.
 
 A turn is one or more segments, each recognised as a whole. A dip asks for the final transcript of its segment, ahead of the pause that
-it may become; if the caller goes on, the segment grows and is recognised again, so the words do not depend on where he breathed.
-Only speech longer than `segment_us` is cut, at its quietest window.
+it may become; if the caller goes on, the segment grows and is recognised again, so the words do not depend on where he breathed. So it
+does when his turn was taken too soon and is not answered yet. Only speech longer than `segment_us` is cut, at its quietest window.
 """
+
+from typing import NamedTuple
 
 from pipelines.actions import Action, CancelDeadline, CaptionUpdated, JudgeTurn, Perceive, SetDeadline, Transcribe
 from pipelines.events import TranscriptReady, TurnJudged
 from pipelines.turns.asked import Asked
 from pipelines.turns.endpointing import silence_wanted
 from pipelines.turns.policy import CallSettings
-from pipelines.turns.transcript import Agreement
+from pipelines.turns.transcript import Agreement, beyond
 from pipelines.units import SAMPLE_RATE, ms_to_samples, us_to_samples
 
 ENDPOINT, TURN_LIMIT = "endpoint", "turn_limit"
@@ -35,6 +37,16 @@ class _Segment:
         self.overheard = ""  # and what
 
 
+class _Taken(NamedTuple):
+    """A turn that was taken: `text` of all, `before` its last segment, which is media samples `first` to `end` and said `last`."""
+
+    text: str
+    before: str
+    first: int
+    end: int
+    last: str
+
+
 class Hearing:
     """Everything known of what the caller is saying. Samples are media samples, `at` is call time in microseconds."""
 
@@ -46,11 +58,13 @@ class Hearing:
         self._early = -1  # request of the transcript that a dip asked for, while it is not answered
         self.language = settings.languages[0]
         self._language_known = False
+        self._taken: _Taken | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget the turn: it was taken, or it was no turn."""
         self._before = ""  # what he said in the turn before, which was taken too soon
+        self._again = ""  # what he was heard to say then in that part of it which is recognised again, with this turn
         self._segments: list[_Segment] = []
         self._agreement = Agreement()
         self._partial = -1  # request of the partial under way
@@ -83,7 +97,8 @@ class Hearing:
         if last is not None and first - last.first < self._segment_limit:
             last.text, last.request, last.attempt, last.foreign = None, -1, 0, ""
         else:
-            self._open(max(first - self._preroll, last.last if last else 0))
+            heard_to = last.last if last else self._taken.end if self._taken else 0
+            self._open(max(first - self._preroll, heard_to))
         return [CancelDeadline(ENDPOINT)] if last is not None else []
 
     def _open(self, first: int) -> None:
@@ -276,17 +291,30 @@ class Hearing:
     @property
     def text(self) -> str:
         """What he wants answered."""
-        said = self.said
-        return f"{self._before} {said}" if self._before and said else said
+        words = self._words
+        return f"{self._before} {words}" if self._before and words else words
 
     @property
     def said(self) -> str:
         """What he said in this turn."""
-        return " ".join(s.text for s in self._segments if s.text)
+        return beyond(self._again, self._words)
 
-    def join(self, before: str) -> None:
-        """The turn before was taken too soon, and is not answered yet: this one goes on with it."""
+    @property
+    def _words(self) -> str:
+        return " ".join(s.text for s in self._segments if s.text) or self._again
+
+    def join(self, before: str) -> list[Action]:
+        """The turn before was taken too soon, and is not answered yet: this one goes on with it, and is recognised with the end of it, unless that
+        is too long. Not where others are to be told from the caller: a voice is one segment's."""
         self._before = before
+        taken, segment = self._taken, self._segments[0]
+        if taken is None or taken.text != before or self._settings.follow or len(self._segments) > 1:
+            return []
+        if segment.first - taken.first >= self._segment_limit - _QUIET:  # a place to cut it would not be left
+            return []
+        self._before, self._again = taken.before, taken.last
+        segment.first, segment.text, segment.request, segment.attempt = taken.first, None, -1, 0
+        return [] if self.speaking else self._final(segment)
 
     @property
     def open(self) -> bool:
@@ -300,6 +328,11 @@ class Hearing:
         settings = self._settings
         long = self.speaking and at - self.started_at >= settings.monologue_us and not self._forced
         return long and bool(self.partial or self.said) and bool(settings.phrases[self.language].cut_in)
+
+    def wait_for_onset(self, at: int) -> list[Action]:
+        """The silence that was wanted has passed, but he may just be going on: wait until that is known, if it is soon."""
+        later = (self.endpoint_at or at) + self._settings.min_speech_us
+        return [SetDeadline(ENDPOINT, later)] if at < later else []
 
     def endpoint_reached(self) -> None:
         """The silence that was wanted has passed."""
@@ -318,6 +351,10 @@ class Hearing:
         """The turn is taken (`text` is empty if it was no turn): what was asked, and nothing of it is kept."""
         endpoint_at = self.endpoint_at or at
         asked = Asked(self.text, self.said, self.language, self.started_at, self.ended_at, endpoint_at)
+        if self._segments:
+            *others, last = self._segments
+            before = " ".join(filter(None, (self._before, *(s.text for s in others))))
+            self._taken = _Taken(asked.text, before, last.first, last.last, last.text or "")
         self.reset()
         return asked
 

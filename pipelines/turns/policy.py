@@ -48,8 +48,8 @@ class CallSettings(msgspec.Struct, frozen=True):
     dip_us: int = 64 * MS
     """So short a silence may be the end already: the words are asked for, and an answer is prepared."""
     min_silence_us: int = 192 * MS
-    preroll_us: int = 320 * MS
-    """Audio before the first speech window that is transcribed with it: soft first consonants."""
+    preroll_us: int = 500 * MS
+    """Audio before the first speech window that is transcribed with it: soft first consonants, and silence, after which Whisper hears a first word better."""
     partial_every_us: int = 600 * MS
     segment_us: int = 14 * SECOND
     """Longest stretch given to the recogniser at once."""

@@ -66,6 +66,11 @@ class Speech:
         self.speaking = False
         return SpeechStopped(self.last)
 
+    @property
+    def rising(self) -> bool:
+        """Whether the last window sounded like speech, and the next will say whether it is."""
+        return self._rise is not None
+
     def stop(self) -> SpeechStopped:
         """The stream dried up or the turn was cut: whatever was being said ends here."""
         self.speaking, self._rise = False, None

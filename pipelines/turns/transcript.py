@@ -33,3 +33,14 @@ class Agreement:
 
 def _bare(word: str) -> str:
     return word.lower().strip(".,;:!?…\"'«» ")
+
+
+def beyond(known: str, text: str) -> str:
+    """The words of `text` that come after `known`, where `text` is what was heard when the speech of `known` was heard again with what followed: as
+    many are left out as are likest to `known` (edit distance in words)."""
+    words, costs = text.split(), list(range(len(text.split()) + 1))
+    for n, old in enumerate(known.split(), 1):
+        left, costs[0] = costs[0], n
+        for m, new in enumerate(words, 1):
+            left, costs[m] = costs[m], min(costs[m] + 1, costs[m - 1] + 1, left + (_bare(old) != _bare(new)))
+    return " ".join(words[min(range(len(costs)), key=lambda m: (costs[m], -m)) :])

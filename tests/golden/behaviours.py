@@ -27,7 +27,7 @@ _QUESTION = (3.0, 4.0)
 
 
 def _joined() -> Bench:
-    bench = Bench(speech=(_QUESTION, (4.6, 5.6)), words=("I need an appointment.", "On Tuesday."))
+    bench = Bench(speech=(_QUESTION, (4.6, 5.6)), words=("A need an appointment.", "I need an appointment on Tuesday."))
     bench.token_delay = 900_000
     return bench
 
@@ -45,7 +45,7 @@ def _opener(*later: tuple[float, float]) -> Bench:
     bench = Bench(
         msgspec.structs.replace(SETTINGS, phrases=phrases),
         speech=(_QUESTION, *later),
-        words=("I need an appointment.", "On Tuesday."),
+        words=("I need an appointment.", "I need an appointment on Tuesday."),
     )
     bench.token_delay = 1_200_000
     return bench

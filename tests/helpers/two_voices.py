@@ -21,7 +21,7 @@ from server.config import Config
 from server.settings import measured
 from tests.helpers.hearing import telephone, weights
 from tests.helpers.replay import Loudness
-from tests.load.words_table import Listener
+from tests.load.words_heard import Listener
 
 CLIPS = Path(__file__).parents[1] / "load" / "clips"
 _TURN = Path(__file__).parents[1] / "data" / "turn"

@@ -48,7 +48,7 @@ from server.engines import load_model
 from server.replay_models import Denoised
 from server.settings import call_settings
 from tests.load.noise_counts import Counted, Heard, Said, counts, judge, report, winner
-from tests.load.words_table import Listener
+from tests.load.words_heard import Listener
 from training.common import audio, manifests
 from training.common.manifests import Clip
 from training.common.telephony import plain

@@ -21,7 +21,7 @@ from pipelines.replay.audio_files import caller_dump, read_caller
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings, Phrases
 from server.engines import load_model
-from tests.load.words_table import Listener
+from tests.load.words_heard import Listener
 
 _CALLER = Path(__file__).parent.parent / "data" / "replay" / "two_parties.flac"
 

@@ -31,7 +31,7 @@ from pipelines.replay.audio_files import caller_dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings, Phrases
 from server.engines import load_model
-from tests.load.words_table import Listener
+from tests.load.words_heard import Listener
 from training.common import audio, manifests
 from training.common.manifests import Clip
 from training.common.measures import Errors, interval, rate, word_errors

@@ -18,7 +18,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
-from pipelines.adapters.stt.context import FULL, Decoded, Plan
+from pipelines.adapters.stt.context import FULL, Decoded, Plan, echo
 from pipelines.errors import ModelError
 from pipelines.models.ports import Audio
 
@@ -69,8 +69,8 @@ class Whisper:
         return likeliest({language: likelihood[language] for language in languages})
 
     def decode(self, encoded: ctranslate2.StorageView, plan: Plan, language: str, hot_words: str = "") -> Decoded:
-        """The words, by the beam and up to the number of tokens of `plan`. `hot_words`: names and terms to expect, as text; about 150 words are
-        taken. Raises RuntimeError or ValueError, as CTranslate2 does."""
+        """The words, by the beam and up to the number of tokens of `plan`; if that was too few and they ran in a circle, then only once round it.
+        `hot_words`: names and terms to expect, as text; about 150 words are taken. Raises RuntimeError or ValueError, as CTranslate2 does."""
         tokenizer = self._tokenizer(language)
         prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         if hot_words:  # given as if they had just been said
@@ -87,7 +87,9 @@ class Whisper:
         tokens = result.sequences_ids[0]
         # The score is the sum over the tokens and the end, divided by the number of tokens alone.
         mean_log_prob = result.scores[0] * len(tokens) / (len(tokens) + 1)
-        return Decoded(tokenizer.decode(tokens).strip(), tokens, mean_log_prob, result.no_speech_prob)
+        circling = echo(tokens) if len(tokens) >= plan.max_tokens else 0
+        text = tokenizer.decode(tokens[: len(tokens) - circling]).strip()
+        return Decoded(text, tokens, mean_log_prob, result.no_speech_prob)
 
     def _tokenizer(self, language: str) -> Tokenizer:
         if language not in self._tokenizers:

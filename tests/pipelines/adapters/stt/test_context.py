@@ -70,6 +70,8 @@ def test_what_does_not_end_or_repeats_is_doubted():
     assert runs_away(decoded(tokens=range(24)), PLAN)
     assert runs_away(decoded(tokens=[1, 2, 3, 4] * 2), PLAN)
     assert runs_away(decoded(text="1,000," * 30), PLAN)
+    assert runs_away(decoded(text="mo'a'a'a'a.", tokens=[7, 1, 2, 1, 2, 1, 2, 1, 2, 5]), PLAN)
+    assert not runs_away(decoded(text="mo'a'a'a'a b", tokens=[7, 1, 2, 1, 2, 1, 2, 1, 2, 5]), PLAN)
     assert not runs_away(decoded(), PLAN)
 
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -137,6 +139,24 @@ def test_a_model_taught_short_contexts_gets_no_more_than_it_says(tmp_path, monke
     asked.clear()  # of the warming
     whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=("en",), final=False)
     assert asked == [spare]
+
+
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [(12, "come back on Tuesday"), (40, "come back on Tuesday on Tuesday on Tuesday on Tuesday on Tuesday")],
+)
+def test_words_that_run_in_a_circle_until_there_is_no_room_are_said_once(whisper, monkeypatch, room, said):
+    tokens = whisper._whisper._tokenizer("en").encode(" come back" + 5 * " on Tuesday")
+    assert len(tokens) == 12
+
+    class Model:
+        def generate(self, encoded, prompts, **options):
+            return [SimpleNamespace(sequences_ids=[tokens], scores=[-0.1], no_speech_prob=0.0)]
+
+    monkeypatch.setattr(whisper._whisper, "_model", Model())
+    decoded = whisper._whisper.decode(None, context.Plan(1_000, 1, room), "en")
+    assert decoded.text == said
+    assert list(decoded.tokens) == tokens
 
 
 @pytest.mark.parametrize(
