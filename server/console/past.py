@@ -1,5 +1,6 @@
 """Calls that are over, for operators: the list, one call, its sound, its recording, replays of it, and forgetting it."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from pipelines.errors import ModelError
+from pipelines.errors import DumpError, ModelError
 from server.console.archive import Archive, ArchiveError
 from server.console.audit import Audit
 from server.console.download import tarred
@@ -16,7 +17,7 @@ from server.console.gate import WHO, Gate
 from server.console.live import LiveRoutes
 from server.console.pages import masked
 from server.console.replays import Replay, ReplayError, Replays, asked
-from server.console.responses import html, lang_of, message, plain
+from server.console.responses import html, lang_of, message, plain, ranged
 from server.console.search import PAGE, Search
 from server.console.sounds import Sounds
 from server.console.workshop import Job, Workshop, WorkshopError
@@ -29,9 +30,10 @@ _HEARD_S, _HEARD = 300.0, 1_000  # one line of the audit log for so long a liste
 class PastRoutes:
     def __init__(self, house: House, door: Door, gate: Gate, audit: Audit, live: LiveRoutes) -> None:
         self._house, self._door, self._gate, self._audit, self._live = house, door, gate, audit, live
-        self._workshop = Workshop()
+        self._keys = house.config.recording.keys
+        self._workshop = Workshop(self._keys)
         self._sounds = Sounds(self._workshop)
-        self._replays = Replays()
+        self._replays = Replays(self._keys)
         self._heard: OrderedDict[tuple[str, str], float] = OrderedDict()
         house.forgetful += [self._sounds.forget, self._replays.forget]
 
@@ -77,6 +79,7 @@ class PastRoutes:
             except ArchiveError as error:
                 unavailable = str(error)
         indexing = archive is not None and not archive.scanned.is_set()
+        unopened = len(archive.unopened) if archive is not None else 0
         return html(
             request,
             "calls.html.j2",
@@ -85,6 +88,7 @@ class PastRoutes:
             choices=choices,
             unavailable=unavailable,
             indexing=indexing,
+            unopened=unopened,
         )
 
     # ---- one call
@@ -134,7 +138,13 @@ class PastRoutes:
             path = await self._sounds.of(folder)
         except WorkshopError as error:
             return plain(503, str(error))
-        return web.FileResponse(path, headers={"Content-Type": "audio/wav"})
+        if not self._keys:
+            return web.FileResponse(path, headers={"Content-Type": "audio/wav"})
+        try:
+            sound = await asyncio.to_thread(self._keys.read_file, path)
+        except (OSError, DumpError):  # it was forgotten meanwhile
+            return self._missing(request)
+        return await ranged(request, sound, "audio/wav")
 
     async def _note_listening(self, request: web.Request, name: str) -> None:
         """A player asks for a file in pieces: that is one listening."""

@@ -65,6 +65,8 @@ FRENCH = {
     "No call is like that.": "Aucun appel ne correspond.",
     "Reading the recordings …": "Lecture des enregistrements …",
     "No call has been recorded.": "Aucun appel n'a été enregistré.",
+    "Sealed with a key that is not here:": "Scellés avec une clé qui n'est pas ici :",
+    "Add the key to recording.key.": "Ajoutez la clé à recording.key.",
     "Pages": "Pages",
     "Younger": "Plus récents",
     "Older": "Plus anciens",

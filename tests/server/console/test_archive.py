@@ -79,7 +79,9 @@ async def test_the_next_start_reads_only_what_is_new(tmp_path, monkeypatch):
     async with opened(tmp_path):
         pass
     read = []
-    monkeypatch.setattr("server.console.archive._read", lambda paths: read.extend(p.name for p in paths) or [])
+    monkeypatch.setattr(
+        "server.console.archive._read", lambda paths, keys: (read.extend(p.name for p in paths) or [], set())
+    )
     new = save(tmp_path, started=DAYS[1])
     async with opened(tmp_path) as archive:
         assert read == [new.name]

@@ -74,6 +74,7 @@ async def test_a_list_page_of_a_thousand_calls_is_drawn_at_once(open_console):
                 per_page=PAGE,
                 unavailable="",
                 indexing=False,
+                unopened=0,
                 **told,
             )
             return time.thread_time() - began
