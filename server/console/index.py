@@ -6,7 +6,7 @@ rewritten, so that no bytes of a deleted call stay behind. Of recordings that ar
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -135,8 +135,9 @@ class Index:
 
     # ---- questions
 
-    def search(self, search: Search) -> Listing:
-        """A page of what answers to it, the youngest call first."""
+    def search(self, search: Search, handle: Callable[[str], str] = lambda number: "") -> Listing:
+        """A page of what answers to it, the youngest call first. `handle`: what stands for a number."""
+        self._db.create_function("handle", 1, handle, deterministic=True)
         where, values = _where(search)
         total = self._db.execute(f"SELECT count(*) FROM calls {where}", values).fetchone()[0]
         columns = ", ".join(f"calls.{name}" for name in _COLUMNS)
@@ -196,6 +197,7 @@ def _where(search: Search) -> tuple[str, list[object]]:
         "carrier = ?": search.carrier or None,
         "outcome = ?": search.outcome or None,
         "longest >= ?": search.gap,
+        "? IN (handle(caller), handle(called))": search.number or None,
         "id IN (SELECT rowid FROM words WHERE words MATCH ?)": search.terms() or None,
     }
     given = {clause: value for clause, value in clauses.items() if value is not None}

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from pathlib import Path
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
@@ -15,6 +16,7 @@ from server.console.download import tarred
 from server.console.entries import folder_of
 from server.console.gate import WHO, Gate
 from server.console.live import LiveRoutes
+from server.console.numbers import Numbers
 from server.console.pages import masked
 from server.console.replays import Replay, ReplayError, Replays, asked
 from server.console.responses import html, lang_of, message, plain, ranged
@@ -33,6 +35,7 @@ class PastRoutes:
         self._keys = house.config.recording.keys
         self._workshop = Workshop(self._keys)
         self._sounds = Sounds(self._workshop)
+        self._numbers = Numbers()
         self._replays = Replays(self._keys)
         self._heard: OrderedDict[tuple[str, str], float] = OrderedDict()
         house.forgetful += [self._sounds.forget, self._replays.forget]
@@ -41,6 +44,7 @@ class PastRoutes:
         guard = self._gate.guard
         return [
             web.get("/", guard(self.calls)),
+            web.post("/search", guard(self.search)),
             web.get("/calls/{name}", guard(self.call)),
             web.get("/calls/{name}/call.wav", guard(self.sound)),
             web.get("/calls/{name}/call.json", guard(self.json)),
@@ -68,6 +72,7 @@ class PastRoutes:
             "calls_now": len(self._house.sessions),
             "live": self._live.rows(PAGE),
             "search": search,
+            "stale": bool(search.number) and not self._numbers.made(search.number),
             "per_page": PAGE,
         }
         archive, listing, choices, unavailable = self._house.archive, None, None, ""
@@ -75,7 +80,9 @@ class PastRoutes:
             unavailable = "No calls are recorded. Set recording.enabled and recording.dir."
         else:
             try:
-                listing, choices = await archive.ask(lambda index: (index.search(search), index.choices()))
+                listing, choices = await archive.ask(
+                    lambda index: (index.search(search, self._numbers.handle), index.choices())
+                )
             except ArchiveError as error:
                 unavailable = str(error)
         indexing = archive is not None and not archive.scanned.is_set()
@@ -90,6 +97,16 @@ class PastRoutes:
             indexing=indexing,
             unopened=unopened,
         )
+
+    async def search(self, request: web.Request) -> web.Response:
+        """The address of what is looked for. A number is sent here, so that it does not stand in one."""
+        form = await self._door.form(request)
+        fields = {**form}
+        if number := form.get("whose", "").strip()[:200]:
+            fields["number"] = self._numbers.handle(number)
+            await self._audit.write(request[WHO], "look_for_number", number=masked(number))
+        query = Search.read(fields).query(page=1)
+        return web.Response(status=303, headers={"Location": f"/?{urlencode(query)}" if query else "/"})
 
     # ---- one call
 

@@ -47,6 +47,11 @@ FRENCH = {
     "Search past calls": "Chercher dans les appels passés",
     "Words": "Mots",
     "said by either": "dits par l'un ou l'autre",
+    "Number": "Numéro",
+    "the same number": "le même numéro",
+    "Enter the number again: the server was started anew, and kept none.": (
+        "Saisissez de nouveau le numéro : le serveur a redémarré et n'en a gardé aucun."
+    ),
     "From": "Du",
     "Until": "Au",
     "Outcome": "Fin",
@@ -182,7 +187,6 @@ FRENCH = {
     "Recorded calls from or to": "Appels enregistrés de ou vers",
     "Remove for good": "Supprimer définitivement",
     "Leave it": "Ne rien faire",
-    "Number": "Numéro",
     "Look": "Chercher",
     "Every recorded call from or to it is removed, with its analysis. What is still under way is not.": (
         "Chaque appel enregistré de ou vers ce numéro est supprimé, avec son analyse. Ce qui est en cours ne l'est pas."
