@@ -19,7 +19,7 @@ from server.console.live import LiveRoutes
 from server.console.numbers import Numbers
 from server.console.pages import masked
 from server.console.replays import Replay, ReplayError, Replays, asked
-from server.console.responses import html, lang_of, message, plain, ranged
+from server.console.responses import about, html, message, plain, ranged
 from server.console.search import PAGE, Search
 from server.console.sounds import Sounds
 from server.console.workshop import Job, Workshop, WorkshopError
@@ -130,7 +130,7 @@ class PastRoutes:
         folder = self._folder(request)
         if folder is None:
             return self._missing(request)
-        told = {"who": request[WHO], "here": "", "lang": lang_of(request), "recognisers": self._recognisers()}
+        told = {**about(request), "recognisers": self._recognisers()}
         return await self._drawn(request, Job("page", str(folder), told=told))
 
     async def _drawn(self, request: web.Request, job: Job) -> web.Response:
@@ -285,9 +285,7 @@ def _versus(request: web.Request, replay: Replay) -> Job:
     before, after = replay.runs
     guessed = ", ".join(f"{count} {kind}" for kind, count in replay.guessed.items() if count)
     told = {
-        "who": request[WHO],
-        "here": "",
-        "lang": lang_of(request),
+        **about(request),
         "changed": replay.changed,
         "guessed": guessed,
         "name": replay.name,

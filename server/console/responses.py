@@ -7,12 +7,19 @@ from server.console.pages import page
 from server.console.words import language
 
 _PIECE = 256 * 1024
+PHONE = web.AppKey("phone", bool)
+"""Whether the application has the phone in the browser too."""
 
 
 def html(request: web.Request, template: str, *, status: int = 200, **told: object) -> web.Response:
     """A page, for whoever is signed in."""
-    text = page(template, **{"who": request.get(WHO, ""), "here": "", "lang": lang_of(request), **told})
+    text = page(template, **about(request), **told)
     return web.Response(body=text.encode(errors="replace"), status=status, content_type="text/html", charset="utf-8")
+
+
+def about(request: web.Request) -> dict[str, str | bool]:
+    """What every page is told: who looks, in which language, and whether the phone is a door further on."""
+    return {"who": request.get(WHO, ""), "lang": lang_of(request), "phone": request.app.get(PHONE, False)}
 
 
 def lang_of(request: web.Request) -> str:

@@ -8,6 +8,7 @@ FRENCH = {
     "Console": "Console",
     "Calls": "Appels",
     "Forget a number": "Oublier un numéro",
+    "Phone": "Téléphone",
     "Sign out": "Se déconnecter",
     "Sign in": "Se connecter",
     "That is not the token.": "Ce n'est pas le jeton.",
