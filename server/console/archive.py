@@ -98,8 +98,12 @@ class Archive:
                     await self._wanted.wait()
 
     async def _scan(self) -> None:
-        writing = {*self._writing(), *self.closing}
-        gone, new = await self.ask(lambda index: _differences(index, self.root, writing))
+        gone, new = await self.ask(lambda index: _differences(index, self.root))
+        writing = {
+            *self._writing(),
+            *self.closing,
+        }  # asked after the look at the folder: a call may have begun before it
+        new = [folder for folder in new if folder.name not in writing]
         if gone:
             await self.ask(lambda index: index.drop(gone))
             for name in gone:
@@ -177,7 +181,7 @@ def remove(index: Index, root: Path, names: Collection[str]) -> int:
 
 def scan(index: Index, root: Path, keys: Keys = PLAIN) -> set[str]:
     """Bring the index up to the folder, in one go; names of the calls that are sealed with a key that is not here."""
-    gone, new = _differences(index, root, ())
+    gone, new = _differences(index, root)
     index.drop(gone)
     return _taken_in(index, new, keys)
 
@@ -194,11 +198,11 @@ def _taken_in(index: Index, paths: Collection[Path], keys: Keys) -> set[str]:
     return unopened
 
 
-def _differences(index: Index, root: Path, writing: Collection[str]) -> tuple[list[str], list[Path]]:
-    """(names that are gone, folders that are new or have changed, the youngest first). A call under way is neither."""
+def _differences(index: Index, root: Path) -> tuple[list[str], list[Path]]:
+    """(names that are gone, folders that are new or have changed, the youngest first)."""
     known, there = index.stamps(), folders(root)
     new = []
-    for name in sorted(there.keys() - set(writing), reverse=True):
+    for name in sorted(there, reverse=True):
         try:
             if known.get(name) != stamp_of(there[name]):
                 new.append(there[name])

@@ -21,6 +21,9 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
     "--remote-allow-origins=*",
     "--remote-debugging-port=0",
 )
