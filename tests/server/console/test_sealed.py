@@ -13,6 +13,7 @@ from pipelines.replay.sealed import Keys, SealedError, is_sealed
 from server.console.index import FILE
 from server.observe.redaction import write_dump
 from tests.helpers.recorded import save
+from tests.server.console.test_live import calling, media, until_over
 
 KEYS = Keys([b"k" * 32])
 CONFIG = {"key": "env:TEST_RECORDING_KEY"}
@@ -76,3 +77,24 @@ async def test_without_the_key_the_console_says_so_and_forgets_nothing_it_cannot
     assert sealed.exists()
     with pytest.raises(SealedError):
         read_dump(sealed)
+
+
+async def test_a_call_is_sealed_from_its_first_byte_on_and_found_when_it_is_over(open_console, calls, monkeypatch):
+    monkeypatch.setenv("TEST_RECORDING_KEY", KEYS.text())
+    async with open_console(recording={"enabled": True, "dir": str(calls), **CONFIG}) as operator:
+        async with calling(operator) as (_, live, socket):
+            await media(socket, 20)
+            async with asyncio.timeout(10):
+                while not (calls / live.dump / "inbound.raw").exists():  # noqa: ASYNC110 - the recorder's thread writes it
+                    await asyncio.sleep(0.02)
+            assert all(is_sealed(path.read_bytes()) for path in (calls / live.dump).iterdir())
+            assert not (calls / FILE).exists()
+            name = live.dump
+        await until_over(operator)
+        async with asyncio.timeout(10):
+            while name not in (await operator.get("/")).decode():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        place = await operator.post("/search", whose="+33 612345678")
+        assert name in (await operator.get(place)).decode()
+    assert read_dump(calls / name, KEYS).complete
+    assert {path.name for path in calls.iterdir()} == {name}
