@@ -22,7 +22,7 @@ from server.analysis.picture import Box, Picture, apart, clock, draw, width_of
 from server.observe.timeline import LABELLED
 
 _PER_SECOND = 24.0
-_FILLS, _CLOSEST = 1_130.0, 60.0  # units: what a page on a desk has room for, and no more a second than this
+_FILLS, _CLOSEST = 1_108.0, 60.0  # units: what a page on a desk has room for, and no more a second than this
 _LETTER = 6.4  # units
 _TITLE = 300  # characters of a tooltip
 _TICKS = 5_000

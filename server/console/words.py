@@ -11,6 +11,7 @@ FRENCH = {
     "Phone": "Téléphone",
     "this machine": "cette machine",
     "withheld": "masqué",
+    "browser": "navigateur",
     "Sign out": "Se déconnecter",
     "Sign in": "Se connecter",
     "That is not the token.": "Ce n'est pas le jeton.",
@@ -252,7 +253,7 @@ SCRIPT = (
     "not reached; try again",
 )
 """What the script says itself, besides the names of parties and states."""
-NAMES = ("caller", "agent", "listening", "hearing", "thinking", "speaking")
+NAMES = ("caller", "agent", "listening", "hearing", "thinking", "speaking", "withheld", "browser")
 
 
 def language(accepted: str) -> str:
