@@ -1,10 +1,14 @@
 """The HTTP face of a server: carriers' routes, health, metrics."""
 
+import time
+
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from server import auth
 from server.console.app import add_console
+from server.console.gate import Gate
+from server.console.responses import PHONE
 from server.house import House
 from server.routes.calls import CallRoutes
 from server.routes.door import Door
@@ -20,6 +24,8 @@ def create_app(house: House) -> web.Application:
     """All routes of one server. `/metrics` asks for the configured token; without one it serves loopback only, since the
     port is the one that carriers reach."""
     door = Door(house)
+    # On a port of its own the console is for others than the carriers' port: a browser that is signed in there is a stranger here.
+    operators = Gate(door, time.monotonic) if house.config.server.console_port is None else None
     token = house.config.server.metrics_token
 
     async def healthz(request: web.Request) -> web.Response:
@@ -48,10 +54,11 @@ def create_app(house: House) -> web.Application:
     app.add_routes(JambonzRoutes(house).routes())
     app.add_routes(CallRoutes(house).routes())
     if house.config.phone.enabled:
-        phone = PhoneRoutes(house)
+        phone = PhoneRoutes(house, operators)
         app.add_routes(phone.routes())
         app.on_shutdown.append(phone.close)
-    app.add_routes(FeelingRoutes(house).routes())
-    if house.config.server.console_port is None:
-        add_console(app, house)
+    app.add_routes(FeelingRoutes(house, operators).routes())
+    if operators is not None:
+        app[PHONE] = house.config.phone.enabled
+        add_console(app, house, operators)
     return app

@@ -17,6 +17,7 @@ from pipelines.analysis.analysis import Analysis, Findings, encode
 from pipelines.analysis.analyze import analyze
 from pipelines.errors import AlloError, DumpError, ModelError
 from pipelines.replay.dump import META, Dump, read_dump
+from pipelines.replay.sealed import Keys
 from server.agents import endpoint, start_engine
 from server.analysis.feelings import with_feelings
 from server.analysis.findings import find
@@ -26,6 +27,7 @@ from server.analysis.speakers import with_speakers
 from server.config import Config, load
 from server.engines import load_model
 from server.observe import log
+from server.recording_keys import keys_of
 from server.settings import measured
 
 UNREADABLE = 2
@@ -67,10 +69,10 @@ def analyse(
         if dump.is_dir() and not (dump / META).exists():
             if page is not None:
                 raise typer.BadParameter("a page is of one call: name its folder", param_hint="--page")
-            _list(dump, json)
+            _list(dump, json, keys_of(load(config)))
             return
         settings = load(config)
-        recorded = read_dump(dump)
+        recorded = read_dump(dump, keys_of(settings))
         analysis = analyze(recorded)
         if not without_model:
             analysis = _told_apart(_felt(analysis, recorded, settings), recorded, settings, speakers)
@@ -87,7 +89,7 @@ def analyse(
         Console(highlight=False).print(report(analysis))
 
 
-def _list(root: Path, json: bool) -> None:
+def _list(root: Path, json: bool, keys: Keys) -> None:
     """Every call below `root`, by time; no language model is asked."""
     folders = sorted(path.parent for path in root.glob(f"*/{META}"))
     if not folders:
@@ -95,7 +97,7 @@ def _list(root: Path, json: bool) -> None:
     console = Console(highlight=False)
     for folder in folders:
         try:
-            analysis = analyze(read_dump(folder))
+            analysis = analyze(read_dump(folder, keys))
         except DumpError as error:  # one that is broken hides no other
             Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
             continue

@@ -19,6 +19,7 @@ from rich.console import Console
 from pipelines.errors import AlloError
 
 if TYPE_CHECKING:
+    from pipelines.replay.sealed import Keys
     from server.caller.line import Line
     from server.caller.report import Report
     from server.caller.script import Script
@@ -66,8 +67,11 @@ def call(
     """
     from server.caller.script import load_script
     from server.caller.show import print_report
+    from server.config import load
+    from server.recording_keys import keys_of
 
     console = Console(stderr=json, highlight=False)
+    keys = keys_of(load(config) if config else None)
     chosen = load_script(script)
     if noise is not None:
         chosen = msgspec.structs.replace(chosen, noise_snr=noise)
@@ -81,7 +85,7 @@ def call(
             books = database if url else Path(data) / "clinic.sqlite"
             async with _server(console, url, arguments, dumps, {"ALLO_DATA": data}) as base:
                 console.rule(f"{chosen.title} ({carrier})", align="left", style="dim")
-                return await _converse(console, base, carrier, chosen, dumps, books, token)
+                return await _converse(console, base, carrier, chosen, dumps, books, token, keys)
 
     report = asyncio.run(place())
     if json:
@@ -126,7 +130,14 @@ async def _server(
 
 
 async def _converse(
-    console: Console, base: str, carrier: Carrier, script: "Script", dumps: Path, database: Path | None, token: str
+    console: Console,
+    base: str,
+    carrier: Carrier,
+    script: "Script",
+    dumps: Path,
+    database: Path | None,
+    token: str,
+    keys: "Keys",
 ) -> "Report":
     from server.caller.conversation import Conversation
     from server.caller.report import Ledger, heard_turn, judge
@@ -139,7 +150,7 @@ async def _converse(
     acting = asyncio.create_task(conversation.act())
     try:
         turns = []
-        async for turn in turns_of(dumps, line.call_id, acting.done):
+        async for turn in turns_of(dumps, line.call_id, acting.done, keys):
             turns.append(turn)
             console.print(line_of(heard_turn(turn, conversation)), soft_wrap=True)
         await acting
@@ -170,11 +181,14 @@ async def _dial(base: str, carrier: Carrier, script: "Script", token: str) -> "L
 
 
 def _leave_behind(folder: Path) -> dict[str, str]:
-    """Write the call's sound and picture beside its dump; returns what there is, by name."""
-    from pipelines.replay.dump import read_dump
+    """Write the call's sound and picture beside its dump, unless that is sealed; returns what there is, by name."""
+    from pipelines.replay.dump import META, read_dump
+    from pipelines.replay.sealed import is_sealed
     from server.observe.listen import write_wav
     from server.observe.timeline import write_picture
 
+    if is_sealed((folder / META).read_bytes()):
+        return {"dump": str(folder)}
     dump = read_dump(folder)
     sound, picture = folder / "call.wav", folder / "timeline.png"
     write_wav(dump, sound)

@@ -25,12 +25,15 @@ from pipelines.replay.answers import AgentPart, FixedPace, Judges, ModelAnswers,
 from pipelines.replay.audio_files import caller_dump, read_caller
 from pipelines.replay.diff import Divergence, brief, describe, side_by_side
 from pipelines.replay.dump import META, Dump, Meta, read_dump
+from pipelines.replay.sealed import Keys
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings
 from pipelines.units import SECOND
+from server.config import load
 from server.observe.listen import write_wav
 from server.observe.timeline import write_picture
 from server.progress import CallsProgress, ReplayProgress
+from server.recording_keys import keys_of
 from server.replay_suite import Settings, compare, folders_of, outcome_of, settings_of, tolerances
 from server.replay_table import as_json, show
 
@@ -117,6 +120,7 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
         dump = dumps[0]
         many = len(dumps) > 1 or (dump.is_dir() and not (dump / META).exists())
         try:
+            keys = keys_of(load(config) if config else None)
             if missing := next((path for path in dumps if not path.exists()), None):
                 raise DumpError(f"{missing}: there is nothing")
             if many and models:
@@ -126,9 +130,9 @@ def make_replay(open_models: OpenModels) -> Callable[..., None]:
                     raise typer.BadParameter("--listen and --picture are of one call, as it was recorded")
                 before = settings_of(against, ()) if other else None
                 after = settings_of(config, sets) if other else None
-                raise typer.Exit(_suite(folders_of(dumps), before, after, tolerances(allow), json))
+                raise typer.Exit(_suite(folders_of(dumps), before, after, tolerances(allow), json, keys))
             if dump.is_dir():
-                recorded = read_dump(dump)
+                recorded = read_dump(dump, keys)
             elif not models:
                 raise DumpError(f"{dump}: a sound file has no decisions to compare: add --models")
             else:
@@ -210,13 +214,18 @@ def _divergence(divergence: Divergence) -> dict[str, object]:
 
 
 def _suite(
-    folders: Sequence[Path], before: Settings | None, after: Settings | None, allowed: dict[str, float], json: bool
+    folders: Sequence[Path],
+    before: Settings | None,
+    after: Settings | None,
+    allowed: dict[str, float],
+    json: bool,
+    keys: Keys,
 ) -> int:
     with CallsProgress(len(folders)) as progress:
         calls = []
         for folder in folders:
             progress.at(folder.name)
-            calls.append(compare(folder, before, after, allowed))
+            calls.append(compare(folder, before, after, allowed, keys))
     outcome = outcome_of(calls)
     if json:
         _print_json(as_json(outcome))

@@ -24,6 +24,7 @@ from server.cli_diarize import read
 from server.config import Config, load
 from server.engines import load_model, load_vad
 from server.observe.listen import caller_audio
+from server.recording_keys import keys_of
 from server.settings import known_from
 from server.voice_book import Entry, VoiceBook, open_book
 
@@ -139,6 +140,7 @@ class _Ear:
         store = settings.store()
         self.encoder: SpeakerEncoder = load_model(store, self.model)
         self._vad = load_vad(store, settings)
+        self._keys = keys_of(settings)
 
     def speech(self, source: Path) -> Audio:
         """The speech in a recording, or of a recorded call's caller, without pauses."""
@@ -164,7 +166,7 @@ class _Ear:
         return _cut(audio, [(turn.start, turn.end) for turn in turns if turn.speaker == most])
 
     def _heard(self, source: Path) -> tuple[Audio, list[Span]]:
-        audio = caller_audio(read_dump(source)) if (source / META).exists() else read(source, None)
+        audio = caller_audio(read_dump(source, self._keys)) if (source / META).exists() else read(source, None)
         return audio, speech_in(audio, self._vad)
 
 

@@ -15,6 +15,7 @@ from pipelines.models.card import Port
 from pipelines.models.registry import Registry
 from pipelines.models.store import Store, default_root
 from pipelines.problems import explain, listed, read_table
+from pipelines.replay.sealed import Keys
 from pipelines.turns.policy import CallSettings
 from pipelines.units import MS, SECOND
 from server.agent_config import (
@@ -90,7 +91,8 @@ class ServerSettings(Section):
 class RecordingSettings(Section):
     """Call dumps. `max_age_days`, `max_gigabytes`: 0 for no limit. `consent`: "hook" asks `consent_url` at each
     call. `training_consent`: who says that callers agree to training, written into each dump; "" when nobody does. `redact`: card
-    numbers, spoken or keyed, are taken out of a dump as soon as its call is over."""
+    numbers, spoken or keyed, are taken out of a dump as soon as its call is over. `key`: seals dumps and what is made of them; with several, the first seals
+    and all open."""
 
     enabled: bool = False
     dir: FilePath | None = None
@@ -100,6 +102,21 @@ class RecordingSettings(Section):
     consent_url: HttpUrl | None = None
     training_consent: str = ""
     redact: bool = True
+    key: Secret | None = None
+
+    @property
+    def keys(self) -> Keys:
+        return Keys.read(self.key.get_secret_value()) if self.key is not None else Keys()
+
+    @field_validator("key")
+    @classmethod
+    def _is_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            try:
+                Keys.read(key.get_secret_value())
+            except ConfigError:
+                raise ValueError("is not 64 hexadecimal digits. Make a key: openssl rand -hex 32.") from None
+        return key
 
     @model_validator(mode="after")
     def _complete(self) -> "RecordingSettings":

@@ -242,7 +242,8 @@ def _dumps(config: Config) -> Iterator[Finding]:
         what = f"{free / 1e9:,.1f} GB free for call dumps, up to {recording.max_gigabytes:g} GB allowed"
         yield Finding("warning", what, "Lower recording.max_gigabytes, or record to another disk.")
     else:
-        yield Finding("ok", f"call dumps can be written to {recording.dir}")
+        sealed = ", sealed" if recording.keys else ""
+        yield Finding("ok", f"call dumps can be written to {recording.dir}{sealed}")
 
 
 def _carriers(config: Config) -> Iterator[Finding]:

@@ -73,7 +73,7 @@ class House:
 
     async def open(self, progress: Progress = lambda what: None) -> None:
         """Load and warm every model that the configured agents need. Raises AlloError when one cannot be had."""
-        config = self.config
+        config, keys = self.config, self.config.recording.keys
         if config.recording.enabled and config.recording.dir is not None:
             limits = Limits(
                 max_age_s=config.recording.max_age_days * 86_400.0,
@@ -83,11 +83,12 @@ class House:
                 config.recording.dir,
                 limits,
                 lambda what: self.metrics.recorder.labels(what).inc(),
-                redact_apart if config.recording.redact else None,
+                (lambda folder: redact_apart(folder, keys)) if config.recording.redact else None,
+                keys,
             )
             self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         if config.recording.dir is not None and config.recording.dir.is_dir():
-            self.archive = Archive(config.recording.dir, self._recorded_now, self._call_removed)
+            self.archive = Archive(config.recording.dir, self._recorded_now, self._call_removed, keys)
             self._stack.push_async_callback(self.archive.close)
         if config.tracing.endpoint is not None:
             self._tracing = self._trace()
@@ -103,6 +104,7 @@ class House:
                 config.models.llm.model,
                 self._quiet,
                 lambda outcome: self.metrics.analyses.labels(outcome).inc(),
+                keys,
             )
             self._stack.push_async_callback(self._analyst.aclose)
         for agent in config.agents:

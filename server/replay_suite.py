@@ -17,6 +17,7 @@ from pipelines.replay.diff import brief, describe, first_difference, seconds
 from pipelines.replay.dump import META, Dump, read_dump
 from pipelines.replay.policy import changed
 from pipelines.replay.recorded import RecordedAnswers
+from pipelines.replay.sealed import PLAIN, Keys
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings
 from server.config import Config, load
@@ -109,11 +110,15 @@ def tolerances(texts: Sequence[str]) -> dict[str, float]:
 
 
 def compare(
-    folder: Path, before: Settings | None, after: Settings | None, allowed: Mapping[str, float] | None = None
+    folder: Path,
+    before: Settings | None,
+    after: Settings | None,
+    allowed: Mapping[str, float] | None = None,
+    keys: Keys = PLAIN,
 ) -> Compared:
     """One recorded call under two settings; None on both sides: the recording and this version of the machine."""
     try:
-        dump = read_dump(folder)
+        dump = read_dump(folder, keys)
         return (
             _relived(folder, dump, allowed)
             if before is None and after is None

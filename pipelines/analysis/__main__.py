@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pipelines.analysis.analyze import analyze
 from pipelines.analysis.files import write_analysis
-from pipelines.errors import DumpError
+from pipelines.errors import AlloError
 from pipelines.replay.dump import read_dump
+from pipelines.replay.sealed import Keys
 
 
 def main() -> int:
@@ -17,8 +18,9 @@ def main() -> int:
         os.nice(19)
     folder = Path(sys.argv[1])
     try:
-        write_analysis(folder, analyze(read_dump(folder)))
-    except (DumpError, OSError) as error:
+        keys = Keys.of_environment(os.environ)
+        write_analysis(folder, analyze(read_dump(folder, keys)), keys)
+    except (AlloError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -15,7 +15,7 @@ flushed before the lines that speak of it, so a process that is killed leaves a 
 lies.
 
 Numbers are stored as the carrier gave them: a dump is the operator's own record of the call. The folder is therefore
-readable by its owner only (0700, files 0600).
+readable by its owner only (0700, files 0600), and each file may be sealed (`sealed.py`).
 """
 
 import re
@@ -30,6 +30,7 @@ from pipelines.actions import Action, AnyAction, SendMedia, Turn, TurnTaken
 from pipelines.errors import DumpError
 from pipelines.events import AnyEvent, Event, MediaReceived, SpeechSynthesized
 from pipelines.frames import AudioFormat
+from pipelines.replay.sealed import PLAIN, Keys
 from pipelines.turns.policy import CallSettings
 
 FORMAT = 1
@@ -202,8 +203,8 @@ class _Short(Exception):
 class _Raw:
     """A raw file, taken piece by piece."""
 
-    def __init__(self, path: Path) -> None:
-        self._data = path.read_bytes() if path.exists() else b""
+    def __init__(self, path: Path, keys: Keys) -> None:
+        self._data, self.whole = keys.opened(path.read_bytes(), path) if path.exists() else (b"", True)
         self._offset = 0
 
     def take(self, size: int) -> bytes:
@@ -214,11 +215,11 @@ class _Raw:
         return piece
 
 
-def read_meta(folder: Path) -> Meta:
-    """The dump's `meta.json`. Raises DumpError when there is none, or it was written in another format."""
+def read_meta(folder: Path, keys: Keys = PLAIN) -> Meta:
+    """The dump's `meta.json`. Raises DumpError when there is none, or it was written in another format, SealedError when `keys` do not open it."""
     path = folder / META
     try:
-        data = path.read_bytes()
+        data = keys.read_file(path)
     except OSError as error:
         raise DumpError(f"{path}: {error.strerror}; name a call's folder, the one that holds {META}") from None
     try:
@@ -230,26 +231,29 @@ def read_meta(folder: Path) -> Meta:
         raise DumpError(f"{path}: not a call's meta.json ({error})") from None
 
 
-def read_dump(folder: Path) -> Dump:
-    """Read a call's folder.
+def read_dump(folder: Path, keys: Keys = PLAIN) -> Dump:
+    """Read a call's folder; `keys`: for one that is sealed.
 
     A torn last line, or audio that is shorter than the lines say, ends the dump there: `complete` is then False, and
     the last step may lack actions. Anything else that is wrong raises DumpError."""
-    meta = read_meta(folder)
+    meta = read_meta(folder, keys)
     path = folder / EVENTS
     try:
-        data = path.read_bytes()
+        data, ended = keys.opened(path.read_bytes(), path)
     except FileNotFoundError:
-        data = b""  # killed before the first flush
+        data, ended = b"", True  # killed before the first flush
     except OSError as error:
         raise DumpError(f"{path}: {error.strerror}") from None
     *lines, torn = data.split(b"\n")
-    steps, whole = _read_steps(path, lines, folder)
-    return Dump(meta, tuple(steps), complete=whole and not torn and (folder / TRANSCRIPT).exists())
+    audio = [_Raw(folder / name, keys) for name in (INBOUND, OUTBOUND, SYNTHESIS)]
+    steps, whole = _read_steps(path, lines, *audio)
+    whole = whole and not torn and ended and all(raw.whole for raw in audio)
+    return Dump(meta, tuple(steps), complete=whole and (folder / TRANSCRIPT).exists())
 
 
-def _read_steps(path: Path, lines: Sequence[bytes], folder: Path) -> tuple[list[Step], bool]:
-    inbound, outbound, synthesis = (_Raw(folder / name) for name in (INBOUND, OUTBOUND, SYNTHESIS))
+def _read_steps(
+    path: Path, lines: Sequence[bytes], inbound: _Raw, outbound: _Raw, synthesis: _Raw
+) -> tuple[list[Step], bool]:
     steps: list[Step] = []
     event: Event | None = None
     actions: list[Action] = []

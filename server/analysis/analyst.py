@@ -10,7 +10,6 @@ Both queues are bounded. What is not done when the server stops is not done; `al
 """
 
 import asyncio
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -26,8 +25,10 @@ from pipelines.adapters.agent.factory import Endpoint
 from pipelines.analysis.analysis import Findings
 from pipelines.analysis.files import read_analysis, write_analysis
 from pipelines.errors import DumpError, ModelError
+from pipelines.replay.sealed import PLAIN, Keys
 from server.agent_config import AgentConfig, ExtractedField
 from server.analysis.findings import find
+from server.recording_keys import for_child
 
 WAITING = 64
 """Calls that may wait for their analysis, and that may wait for the language model."""
@@ -52,9 +53,15 @@ class Analyst:
     """Made, used and closed on one event loop. `count` is called with "written", "failed", "left_out" (too many waited), "found", "not_found"."""
 
     def __init__(
-        self, llm: EmbeddedEngine | Endpoint | None, model: str, quiet: asyncio.Event, count: Callable[[str], None]
+        self,
+        llm: EmbeddedEngine | Endpoint | None,
+        model: str,
+        quiet: asyncio.Event,
+        count: Callable[[str], None],
+        keys: Keys = PLAIN,
     ) -> None:
-        """`llm`: None for no summaries; `model`: its name; `quiet`: set while there is no call."""
+        """`llm`: None for no summaries; `model`: its name; `quiet`: set while there is no call; `keys`: of the recordings."""
+        self._keys = keys
         self._llm, self._model, self._quiet, self._count = llm, model, quiet, count
         self._recorded: asyncio.Queue[tuple[Future[Path | None], AgentConfig]] = asyncio.Queue(WAITING)
         self._questions: deque[_Question] = deque()
@@ -110,7 +117,7 @@ class Analyst:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            env=for_child(self._keys, OPENBLAS_NUM_THREADS="1"),
             cwd=_ROOT,
             start_new_session=True,  # Ctrl-C goes to the parent
         )
@@ -166,7 +173,7 @@ class Analyst:
         assert self._llm is not None
         found, missing = None, "nobody said anything"
         try:
-            analysis = await asyncio.to_thread(read_analysis, question.folder)
+            analysis = await asyncio.to_thread(read_analysis, question.folder, self._keys)
             if any(turn.heard.strip() for turn in analysis.turns):
                 found, missing = await find(self._llm, self._model, analysis, question.fields), ""
         except ModelError as error:
@@ -179,13 +186,13 @@ class Analyst:
 
     async def _keep(self, folder: Path, found: Findings | None, missing: str) -> None:
         try:
-            await asyncio.to_thread(_rewrite, folder, found, missing)
+            await asyncio.to_thread(_rewrite, folder, found, missing, self._keys)
         except (DumpError, OSError) as error:
             found = None
             log.warning("analysis_not_written", dump=folder.name, error=type(error).__name__)
         self._count("found" if found else "not_found")
 
 
-def _rewrite(folder: Path, found: Findings | None, missing: str) -> None:
-    analysis = read_analysis(folder)
-    write_analysis(folder, msgspec.structs.replace(analysis, findings=found, findings_missing=missing))
+def _rewrite(folder: Path, found: Findings | None, missing: str, keys: Keys) -> None:
+    analysis = read_analysis(folder, keys)
+    write_analysis(folder, msgspec.structs.replace(analysis, findings=found, findings_missing=missing), keys)

@@ -23,15 +23,14 @@ _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 def create_console(house: House) -> web.Application:
     """The console alone, for a port of its own."""
     app = web.Application(client_max_size=64 * 1024)
-    add_console(app, house)
+    add_console(app, house, Gate(Door(house), time.monotonic))
     return app
 
 
-def add_console(app: web.Application, house: House) -> None:
+def add_console(app: web.Application, house: House, gate: Gate) -> None:
     """Put the console's routes into an application."""
     prepare()
     door = Door(house)
-    gate = Gate(door, time.monotonic)
     audit = Audit(house.config.server.console_audit or data_dir() / "console-audit.jsonl")
     live = LiveRoutes(house, door, gate, audit)
     past = PastRoutes(house, door, gate, audit, live)

@@ -19,6 +19,7 @@ from typing import TypeVar
 import structlog
 
 from pipelines.errors import AlloError, DumpError
+from pipelines.replay.sealed import PLAIN, Keys, SealedError
 from server.console.entries import Entry, folder_of, folders, read_entry, stamp_of
 from server.console.index import Index
 
@@ -36,7 +37,7 @@ class ArchiveError(AlloError):
 
 
 class Archive:
-    """Opened with `Archive(root, writing, gone)` on the event loop, closed once. `writing()`: names of the folders of calls under way;
+    """Opened with `Archive(root, writing, gone, keys)` on the event loop, closed once. `writing()`: names of the folders of calls under way;
     `gone(name)` is told of each call that is no longer there, whoever removed it."""
 
     def __init__(
@@ -44,9 +45,10 @@ class Archive:
         root: Path,
         writing: Callable[[], Collection[str]] = lambda: (),
         gone: Callable[[str], None] = lambda name: None,
+        keys: Keys = PLAIN,
     ) -> None:
         self.root = root.absolute()
-        self._writing, self._gone = writing, gone
+        self._writing, self._gone, self._keys = writing, gone, keys
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="archive")
         self._index: Index | None = None
         self._wanted = asyncio.Event()  # a scan before its time
@@ -55,6 +57,8 @@ class Archive:
         self._errands: set[asyncio.Task[None]] = set()
         self.closing: set[str] = set()
         """Folders of calls that are over, but still being written, or freed of card numbers."""
+        self.unopened: frozenset[str] = frozenset()
+        """Folders of calls that are sealed with a key that is not here."""
         self._scanning = asyncio.create_task(self._scan_on(), name="archive")
 
     async def close(self) -> None:
@@ -81,7 +85,7 @@ class Archive:
             self.closing.discard(name)
         if folder is not None:
             with suppress(ArchiveError):  # said already; the next scan tries again
-                await self.ask(lambda index: index.put(_read([folder])))
+                await self.ask(lambda index: index.put(_read([folder], self._keys)[0]))
 
     async def _scan_on(self) -> None:
         while True:
@@ -94,16 +98,26 @@ class Archive:
                     await self._wanted.wait()
 
     async def _scan(self) -> None:
-        writing = {*self._writing(), *self.closing}
-        gone, new = await self.ask(lambda index: _differences(index, self.root, writing))
+        gone, new = await self.ask(lambda index: _differences(index, self.root))
+        writing = {
+            *self._writing(),
+            *self.closing,
+        }  # asked after the look at the folder: a call may have begun before it
+        new = [folder for folder in new if folder.name not in writing]
         if gone:
             await self.ask(lambda index: index.drop(gone))
             for name in gone:
                 self._gone(name)
+        unopened: set[str] = set()
         for first in range(0, len(new), _PIECE):
             piece = new[first : first + _PIECE]
-            await self.ask(lambda index, piece=piece: index.put(_read(piece)))
+            unopened |= await self.ask(lambda index, piece=piece: _taken_in(index, piece, self._keys))
             await asyncio.sleep(_BREATH_S)
+        if unopened - self.unopened:
+            log.warning(
+                "dumps_not_opened", calls=len(unopened), root=str(self.root), mend="add their key to recording.key"
+            )
+        self.unopened = frozenset(unopened)
 
     # ---- questions
 
@@ -117,7 +131,7 @@ class Archive:
 
     def _ask(self, question: Callable[[Index], T]) -> T:
         if self._index is None:
-            self._index = Index(self.root)
+            self._index = Index(self.root, in_memory=bool(self._keys))
         return question(self._index)
 
     async def entry(self, name: str) -> Entry | None:
@@ -125,7 +139,7 @@ class Archive:
 
         def read() -> Entry | None:
             folder = folder_of(self.root, name)
-            return next(iter(_read([folder])), None) if folder is not None else None
+            return next(iter(_read([folder], self._keys)[0]), None) if folder is not None else None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
@@ -133,8 +147,10 @@ class Archive:
 
     async def of_number(self, number: str) -> list[str]:
         """Names of the recorded calls from or to that number, but for those under way. The folder is looked through first: what was
-        recorded in the last minute counts too."""
+        recorded in the last minute counts too. Raises ArchiveError also when there are calls of which nobody here knows the numbers."""
         await self._scan()
+        if self.unopened:
+            raise ArchiveError(not_opened(self.unopened))
         return await self.ask(lambda index: index.of_number(number))
 
     async def forget(self, names: Collection[str]) -> int:
@@ -163,18 +179,30 @@ def remove(index: Index, root: Path, names: Collection[str]) -> int:
     return there
 
 
-def scan(index: Index, root: Path) -> None:
-    """Bring the index up to the folder, in one go."""
-    gone, new = _differences(index, root, ())
+def scan(index: Index, root: Path, keys: Keys = PLAIN) -> set[str]:
+    """Bring the index up to the folder, in one go; names of the calls that are sealed with a key that is not here."""
+    gone, new = _differences(index, root)
     index.drop(gone)
-    index.put(_read(new))
+    return _taken_in(index, new, keys)
 
 
-def _differences(index: Index, root: Path, writing: Collection[str]) -> tuple[list[str], list[Path]]:
-    """(names that are gone, folders that are new or have changed, the youngest first). A call under way is neither."""
+def not_opened(names: Collection[str]) -> str:
+    """Told to people."""
+    calls = "1 recording is" if len(names) == 1 else f"{len(names)} recordings are"
+    return f"{calls} sealed with a key that is not here: nobody can tell whose. Add the key to recording.key."
+
+
+def _taken_in(index: Index, paths: Collection[Path], keys: Keys) -> set[str]:
+    entries, unopened = _read(paths, keys)
+    index.put(entries)
+    return unopened
+
+
+def _differences(index: Index, root: Path) -> tuple[list[str], list[Path]]:
+    """(names that are gone, folders that are new or have changed, the youngest first)."""
     known, there = index.stamps(), folders(root)
     new = []
-    for name in sorted(there.keys() - set(writing), reverse=True):
+    for name in sorted(there, reverse=True):
         try:
             if known.get(name) != stamp_of(there[name]):
                 new.append(there[name])
@@ -183,12 +211,14 @@ def _differences(index: Index, root: Path, writing: Collection[str]) -> tuple[li
     return sorted(known.keys() - there.keys()), new
 
 
-def _read(paths: Collection[Path]) -> list[Entry]:
-    """Entries of what can be read; the rest is no call, or not one of this version."""
-    entries = []
+def _read(paths: Collection[Path], keys: Keys) -> tuple[list[Entry], set[str]]:
+    """(entries of what can be read, names of what is sealed with another key); the rest is no call, or not one of this version."""
+    entries, unopened = [], set()
     for folder in paths:
         try:
-            entries.append(read_entry(folder))
+            entries.append(read_entry(folder, keys))
+        except SealedError:
+            unopened.add(folder.name)
         except (DumpError, OSError, ValueError) as error:
             log.debug("dump_not_indexed", dump=folder.name, error=type(error).__name__)
-    return entries
+    return entries, unopened

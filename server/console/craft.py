@@ -12,40 +12,44 @@ from pipelines.analysis.analyze import analyze
 from pipelines.analysis.files import read_analysis
 from pipelines.errors import AlloError, DumpError
 from pipelines.replay.dump import Dump, read_dump
+from pipelines.replay.sealed import Keys
 from server.console.past_page import call_page, versus_page
 from server.console.workshop import Answer, Job
-from server.observe.listen import write_wav
+from server.observe.listen import wav
+
+KEYS = Keys.of_environment(os.environ)
+"""Of the recordings: whoever starts this process gives them to it."""
 
 
 def _analysis(folder: Path, dump: Dump) -> Analysis:
     """As it was written after the call, with what a language model found; else made now."""
     try:
-        return read_analysis(folder)
+        return read_analysis(folder, KEYS)
     except DumpError:
         return analyze(dump)
 
 
 def _page(job: Job) -> bytes:
     folder = Path(job.folder)
-    dump = read_dump(folder)
+    dump = read_dump(folder, KEYS)
     return call_page(folder.name, dump, _analysis(folder, dump), job.told).encode(errors="replace")
 
 
 def _versus(job: Job) -> bytes:
     folder, other = Path(job.folder), Path(job.other)
-    before, after = read_dump(folder), read_dump(other)
+    before, after = read_dump(folder, KEYS), read_dump(other, KEYS)
     return versus_page((before, analyze(before)), (after, analyze(after)), job.told).encode(errors="replace")
 
 
 def _json(job: Job) -> bytes:
     folder = Path(job.folder)
-    return encode(_analysis(folder, read_dump(folder)))
+    return encode(_analysis(folder, read_dump(folder, KEYS)))
 
 
 def _sound(job: Job) -> bytes:
     into = Path(job.into)
     partial = into.with_suffix(".partial")
-    write_wav(read_dump(Path(job.folder)), partial)
+    partial.write_bytes(KEYS.sealed(wav(read_dump(Path(job.folder), KEYS)), into.name))
     partial.rename(into)
     return b""
 

@@ -9,8 +9,10 @@ import msgspec
 from pipelines.actions import Turn
 from pipelines.errors import DumpError
 from pipelines.replay.dump import EVENTS, FOLDER_NAME, TRANSCRIPT, read_meta
+from pipelines.replay.sealed import PLAIN, Keys, is_sealed
 from pipelines.units import SECOND
 
+_HEAD = 64  # bytes: enough to tell whether a file is sealed
 _TAIL = 64 * 1024
 """Bytes of the end of `events.jsonl` that are read: the end of a call is in its last lines."""
 WORDS_LIMIT = 200_000
@@ -57,13 +59,13 @@ def stamp_of(folder: Path) -> int:
     return folder.stat().st_mtime_ns
 
 
-def read_entry(folder: Path) -> Entry:
-    """Raises DumpError when it is no dump of this version, OSError when it cannot be read."""
+def read_entry(folder: Path, keys: Keys = PLAIN) -> Entry:
+    """Raises DumpError when it is no dump of this version, SealedError when it is sealed and `keys` do not open it, OSError when it cannot be read."""
     stamp = stamp_of(folder)
-    meta = read_meta(folder)
-    seconds, outcome = _end(folder)
+    meta = read_meta(folder, keys)
+    seconds, outcome = _end(folder, keys)
     complete = (folder / TRANSCRIPT).exists()
-    turns = _turns(folder) if complete else _turns_of_lines(folder)
+    turns = _turns(folder, keys) if complete else _turns_of_lines(folder, keys)
     gaps = [turn.gap for turn in turns if turn.gap is not None and math.isfinite(turn.gap)]
     return Entry(
         name=folder.name,
@@ -102,16 +104,23 @@ def folder_of(root: Path, name: str) -> Path | None:
     return path if not path.is_symlink() and path.is_dir() else None
 
 
-def _end(folder: Path) -> tuple[float, str]:
+def _end(folder: Path, keys: Keys) -> tuple[float, str]:
     """(seconds, outcome) by the last whole lines."""
+    path = folder / EVENTS
     try:
-        with (folder / EVENTS).open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _TAIL))
-            lines = file.read().split(b"\n")[:-1]
+        with path.open("rb") as file:
+            if is_sealed(file.read(_HEAD)):
+                file.seek(0)
+                data, _ = keys.opened(file.read(), path)
+                size, data = len(data), data[-_TAIL:]
+            else:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - _TAIL))
+                data = file.read()
     except FileNotFoundError:
         return 0.0, ""
     last = 0
+    lines = data.split(b"\n")[:-1]
     for line in reversed(lines[1:] if size > _TAIL else lines):
         try:
             said = _decode_line(line)
@@ -125,26 +134,27 @@ def _end(folder: Path) -> tuple[float, str]:
     return last / SECOND, ""
 
 
-def _turns(folder: Path) -> list[Turn]:
+def _turns(folder: Path, keys: Keys) -> list[Turn]:
     try:
-        return _decode_turns((folder / TRANSCRIPT).read_bytes())
+        return _decode_turns(keys.read_file(folder / TRANSCRIPT))
     except msgspec.MsgspecError as error:
         raise DumpError(f"{folder / TRANSCRIPT}: no transcript ({error})") from None
 
 
-def _turns_of_lines(folder: Path) -> list[Turn]:
+def _turns_of_lines(folder: Path, keys: Keys) -> list[Turn]:
     """Of a call that was cut off: what its lines tell."""
     turns = []
+    path = folder / EVENTS
     try:
-        with (folder / EVENTS).open("rb") as file:
-            for line in file:
-                if b'"TurnTaken"' in line:
-                    try:
-                        turn = _decode_line(line).turn
-                    except msgspec.MsgspecError:
-                        continue
-                    if turn is not None:
-                        turns.append(turn)
+        data, _ = keys.opened(path.read_bytes(), path)
     except FileNotFoundError:
-        pass
+        return []
+    for line in data.split(b"\n"):
+        if b'"TurnTaken"' in line:
+            try:
+                turn = _decode_line(line).turn
+            except msgspec.MsgspecError:
+                continue
+            if turn is not None:
+                turns.append(turn)
     return turns

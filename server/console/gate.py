@@ -66,15 +66,20 @@ class Gate:
 
     def who(self, request: web.Request) -> str:
         """ "" for nobody."""
+        if signed_in := self.signed_in(request):
+            return signed_in
+        if self._token:
+            return "token" if self._brings_token(request) else ""
+        return "" if self._header else "loopback" * self._door.on_loopback(request)
+
+    def signed_in(self, request: web.Request) -> str:
+        """Who has signed in, here or at the proxy; "" for nobody, also for who brings a token along. Other pages of ours ask it too: whoever may read calls may
+        make one from a browser. Not the other way round: what opens those pages opens nothing here."""
         if self._header and self._door.trusts(request):
             named = request.headers.getall(self._header, [])
             if len(named) == 1 and named[0].strip():  # one that came twice was not set by the proxy alone
                 return named[0].strip()[:200]
-        if self._token:
-            if self._brings_token(request) or self._is_open(request.cookies.get(COOKIE, "")):
-                return "token"
-            return ""
-        return "" if self._header else "loopback" * self._door.on_loopback(request)
+        return "token" if self._token and self._is_open(request.cookies.get(COOKIE, "")) else ""
 
     def _brings_token(self, request: web.Request) -> bool:
         header = request.headers.get("Authorization", "")

@@ -1,12 +1,12 @@
 """The index of recorded calls: an SQLite file beside them, made of them, and made anew when it is lost or of another version.
 
 It blocks, and is used by one thread at a time. What is forgotten is overwritten in the file (`secure_delete`), and the words' table is
-rewritten, so that no bytes of a deleted call stay behind.
+rewritten, so that no bytes of a deleted call stay behind. Of recordings that are sealed it is made in memory: no file has their words.
 """
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,9 +60,12 @@ class Choices(msgspec.Struct, frozen=True):
 class Index:
     """The index of the dumps below `root`."""
 
-    def __init__(self, root: Path) -> None:
-        """Raises sqlite3.Error and OSError when the file can neither be opened nor made."""
+    def __init__(self, root: Path, *, in_memory: bool = False) -> None:
+        """`in_memory`: no file is made, and one from before is removed. Raises sqlite3.Error and OSError when the file can neither be opened nor made."""
         self._path = root / FILE
+        self._in_memory = in_memory
+        if in_memory:
+            self._discard()
         try:
             self._open()
         except sqlite3.OperationalError:  # locked, or the disk: not the file's fault
@@ -72,12 +75,15 @@ class Index:
             self._open()
 
     def _open(self) -> None:
-        os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-        self._db = db = sqlite3.connect(self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        if not self._in_memory:
+            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
+        place = ":memory:" if self._in_memory else self._path
+        self._db = db = sqlite3.connect(place, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode = TRUNCATE")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA secure_delete = ON")
+            db.execute("PRAGMA temp_store = MEMORY")
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version != _VERSION:
                 if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
@@ -129,8 +135,9 @@ class Index:
 
     # ---- questions
 
-    def search(self, search: Search) -> Listing:
-        """A page of what answers to it, the youngest call first."""
+    def search(self, search: Search, handle: Callable[[str], str] = lambda number: "") -> Listing:
+        """A page of what answers to it, the youngest call first. `handle`: what stands for a number."""
+        self._db.create_function("handle", 1, handle, deterministic=True)
         where, values = _where(search)
         total = self._db.execute(f"SELECT count(*) FROM calls {where}", values).fetchone()[0]
         columns = ", ".join(f"calls.{name}" for name in _COLUMNS)
@@ -190,6 +197,7 @@ def _where(search: Search) -> tuple[str, list[object]]:
         "carrier = ?": search.carrier or None,
         "outcome = ?": search.outcome or None,
         "longest >= ?": search.gap,
+        "? IN (handle(caller), handle(called))": search.number or None,
         "id IN (SELECT rowid FROM words WHERE words MATCH ?)": search.terms() or None,
     }
     given = {clause: value for clause, value in clauses.items() if value is not None}

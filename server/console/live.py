@@ -75,7 +75,7 @@ class LiveRoutes:
         return [
             Row(
                 session.name,
-                masked(live.caller),
+                masked(live.caller, live.carrier),
                 clip(live.agent, 60),
                 live.carrier[:20],
                 live.state,
@@ -124,7 +124,7 @@ class LiveRoutes:
             request,
             "live.html.j2",
             name=session.name,
-            who_calls=masked(live.caller),
+            who_calls=masked(live.caller, live.carrier),
             agent=live.agent,
             carrier=live.carrier,
             call_id=live.call_id,

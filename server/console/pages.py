@@ -64,11 +64,11 @@ def clip(text: str, limit: int = TEXT_LIMIT) -> str:
     return text if len(text) <= limit else f"{text[:limit]} … ({len(text) - limit} more characters)"
 
 
-def masked(number: str) -> str:
-    """A number by which nobody is called: its last three digits. "" is a withheld one."""
+def masked(number: str, carrier: str = "") -> str:
+    """A number by which nobody is called: its last three digits. "" is a withheld one, and of the phone in the browser none."""
     digits = [c for c in number if c.isdigit()]
     if not number:
-        return "withheld"
+        return "browser" if carrier == "phone" else "withheld"
     return f"•••{''.join(digits[-3:])}" if len(digits) >= 7 else "•••"
 
 

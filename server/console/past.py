@@ -1,22 +1,25 @@
 """Calls that are over, for operators: the list, one call, its sound, its recording, replays of it, and forgetting it."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from pathlib import Path
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
 
-from pipelines.errors import ModelError
+from pipelines.errors import DumpError, ModelError
 from server.console.archive import Archive, ArchiveError
 from server.console.audit import Audit
 from server.console.download import tarred
 from server.console.entries import folder_of
 from server.console.gate import WHO, Gate
 from server.console.live import LiveRoutes
+from server.console.numbers import Numbers
 from server.console.pages import masked
 from server.console.replays import Replay, ReplayError, Replays, asked
-from server.console.responses import html, lang_of, message, plain
+from server.console.responses import about, html, message, plain, ranged
 from server.console.search import PAGE, Search
 from server.console.sounds import Sounds
 from server.console.workshop import Job, Workshop, WorkshopError
@@ -29,9 +32,11 @@ _HEARD_S, _HEARD = 300.0, 1_000  # one line of the audit log for so long a liste
 class PastRoutes:
     def __init__(self, house: House, door: Door, gate: Gate, audit: Audit, live: LiveRoutes) -> None:
         self._house, self._door, self._gate, self._audit, self._live = house, door, gate, audit, live
-        self._workshop = Workshop()
+        self._keys = house.config.recording.keys
+        self._workshop = Workshop(self._keys)
         self._sounds = Sounds(self._workshop)
-        self._replays = Replays()
+        self._numbers = Numbers()
+        self._replays = Replays(self._keys)
         self._heard: OrderedDict[tuple[str, str], float] = OrderedDict()
         house.forgetful += [self._sounds.forget, self._replays.forget]
 
@@ -39,6 +44,7 @@ class PastRoutes:
         guard = self._gate.guard
         return [
             web.get("/", guard(self.calls)),
+            web.post("/search", guard(self.search)),
             web.get("/calls/{name}", guard(self.call)),
             web.get("/calls/{name}/call.wav", guard(self.sound)),
             web.get("/calls/{name}/call.json", guard(self.json)),
@@ -66,6 +72,7 @@ class PastRoutes:
             "calls_now": len(self._house.sessions),
             "live": self._live.rows(PAGE),
             "search": search,
+            "stale": bool(search.number) and not self._numbers.made(search.number),
             "per_page": PAGE,
         }
         archive, listing, choices, unavailable = self._house.archive, None, None, ""
@@ -73,10 +80,13 @@ class PastRoutes:
             unavailable = "No calls are recorded. Set recording.enabled and recording.dir."
         else:
             try:
-                listing, choices = await archive.ask(lambda index: (index.search(search), index.choices()))
+                listing, choices = await archive.ask(
+                    lambda index: (index.search(search, self._numbers.handle), index.choices())
+                )
             except ArchiveError as error:
                 unavailable = str(error)
         indexing = archive is not None and not archive.scanned.is_set()
+        unopened = len(archive.unopened) if archive is not None else 0
         return html(
             request,
             "calls.html.j2",
@@ -85,7 +95,18 @@ class PastRoutes:
             choices=choices,
             unavailable=unavailable,
             indexing=indexing,
+            unopened=unopened,
         )
+
+    async def search(self, request: web.Request) -> web.Response:
+        """The address of what is looked for. A number is sent here, so that it does not stand in one."""
+        form = await self._door.form(request)
+        fields = {**form}
+        if number := form.get("whose", "").strip()[:200]:
+            fields["number"] = self._numbers.handle(number)
+            await self._audit.write(request[WHO], "look_for_number", number=masked(number))
+        query = Search.read(fields).query(page=1)
+        return web.Response(status=303, headers={"Location": f"/?{urlencode(query)}" if query else "/"})
 
     # ---- one call
 
@@ -109,7 +130,7 @@ class PastRoutes:
         folder = self._folder(request)
         if folder is None:
             return self._missing(request)
-        told = {"who": request[WHO], "here": "", "lang": lang_of(request), "recognisers": self._recognisers()}
+        told = {**about(request), "recognisers": self._recognisers()}
         return await self._drawn(request, Job("page", str(folder), told=told))
 
     async def _drawn(self, request: web.Request, job: Job) -> web.Response:
@@ -134,7 +155,13 @@ class PastRoutes:
             path = await self._sounds.of(folder)
         except WorkshopError as error:
             return plain(503, str(error))
-        return web.FileResponse(path, headers={"Content-Type": "audio/wav"})
+        if not self._keys:
+            return web.FileResponse(path, headers={"Content-Type": "audio/wav"})
+        try:
+            sound = await asyncio.to_thread(self._keys.read_file, path)
+        except (OSError, DumpError):  # it was forgotten meanwhile
+            return self._missing(request)
+        return await ranged(request, sound, "audio/wav")
 
     async def _note_listening(self, request: web.Request, name: str) -> None:
         """A player asks for a file in pieces: that is one listening."""
@@ -258,9 +285,7 @@ def _versus(request: web.Request, replay: Replay) -> Job:
     before, after = replay.runs
     guessed = ", ".join(f"{count} {kind}" for kind, count in replay.guessed.items() if count)
     told = {
-        "who": request[WHO],
-        "here": "",
-        "lang": lang_of(request),
+        **about(request),
         "changed": replay.changed,
         "guessed": guessed,
         "name": replay.name,

@@ -58,8 +58,8 @@ def call_page(name: str, dump: Dump, analysis: Analysis, told: Mapping[str, obje
     return page(
         "call.html.j2",
         name=name,
-        caller=masked(dump.meta.caller),
-        called=masked(dump.meta.called),
+        caller=masked(dump.meta.caller, dump.meta.carrier),
+        called=masked(dump.meta.called) if dump.meta.called else "",
         version=dump.meta.allo,
         call=analysis,
         score=score(analysis, dump),

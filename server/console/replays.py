@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from pipelines.errors import AlloError
+from pipelines.replay.sealed import PLAIN, Keys
 from server.console.past_page import SETTINGS
 from server.console.rerun import AFTER, BEFORE, Request, Told
 from server.console.workshop import ROOT, child_environment
@@ -46,7 +47,9 @@ class Replay:
 class Replays:
     """Made and closed on one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Keys = PLAIN) -> None:
+        """`keys`: of the recordings, and of what is made of them."""
+        self._keys = keys
         self._folder = TemporaryDirectory(prefix="allo-replays-", ignore_cleanup_errors=True)
         self._kept: OrderedDict[str, Replay] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -117,7 +120,7 @@ class Replays:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=child_environment(),
+            env=child_environment(self._keys),
             cwd=ROOT,
             limit=_LINE,
             start_new_session=True,  # Ctrl-C goes to the parent

@@ -12,6 +12,7 @@ from pipelines.errors import AlloError
 from pipelines.replay.dump import Dump, read_dump
 from pipelines.replay.policy import changed
 from pipelines.replay.recorded import RecordedAnswers
+from pipelines.replay.sealed import Keys
 from pipelines.replay.virtual import run
 from pipelines.units import SECOND
 from server.config import Config, load
@@ -63,15 +64,16 @@ def _progress(whole_us: int):
 
 def rerun(request: Request) -> dict[str, int]:
     """Write both runs; how many answers were guessed. Raises AlloError, OSError."""
-    recorded = read_dump(Path(request.folder))
+    keys = Keys.of_environment(os.environ)
+    recorded = read_dump(Path(request.folder), keys)
     into = Path(request.into)
     if request.answers == "recording":
         own = recorded.meta.settings
         other = changed(own, request.settings)
         before = RecordedAnswers(recorded), own
         after = RecordedAnswers(recorded), other
-        write_dump(into / BEFORE, run(recorded, *before, progress=_progress(recorded.duration_us)))
-        write_dump(into / AFTER, run(recorded, *after, progress=_progress(recorded.duration_us)))
+        write_dump(into / BEFORE, run(recorded, *before, progress=_progress(recorded.duration_us)), keys)
+        write_dump(into / AFTER, run(recorded, *after, progress=_progress(recorded.duration_us)), keys)
         return after[0].guessed
     from server.cli_replay import as_configured, run_with
     from server.replay_models import models_of
@@ -83,8 +85,8 @@ def rerun(request: Request) -> dict[str, int]:
         models = msgspec.structs.replace(models, settings=changed(models.settings, request.settings))
         caller = as_configured(recorded, models)
         now = run_with(caller, models, True, _progress(recorded.duration_us))
-    write_dump(into / BEFORE, recorded)
-    write_dump(into / AFTER, now)
+    write_dump(into / BEFORE, recorded, keys)
+    write_dump(into / AFTER, now, keys)
     return {}
 
 

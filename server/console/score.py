@@ -22,6 +22,7 @@ from server.analysis.picture import Box, Picture, apart, clock, draw, width_of
 from server.observe.timeline import LABELLED
 
 _PER_SECOND = 24.0
+_FILLS, _CLOSEST = 1_108.0, 60.0  # units: what a page on a desk has room for, and no more a second than this
 _LETTER = 6.4  # units
 _TITLE = 300  # characters of a tooltip
 _TICKS = 5_000
@@ -59,7 +60,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 def score(analysis: Analysis, dump: Dump) -> Score:
     """Lay the call out. `dump` is the one that was analysed."""
-    width = width_of(analysis.seconds, _PER_SECOND)
+    width = max(width_of(analysis.seconds, _PER_SECOND), min(_FILLS, analysis.seconds * _CLOSEST))
     scale = width / max(analysis.seconds, 1.0)
 
     def box(start: float, length: float, title: str, kind: str = "", label: str = "") -> Box:

@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
+from server.console.numbers import SHAPE
+
 PAGE = 50
 """Calls of one page: what is drawn at once costs all calls under way."""
 _PAGES = 10_000
@@ -16,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 class Search(msgspec.Struct, frozen=True):
     """`since`, `until`: days, both included, UTC; `gap`: seconds that the longest response gap is not below; `words`: all of them must
-    be said. "" and None: whatever."""
+    be said; `number`: what stands for the number that called or was called (`numbers.py`). "" and None: whatever."""
 
     since: date | None = None
     until: date | None = None
@@ -25,6 +27,7 @@ class Search(msgspec.Struct, frozen=True):
     outcome: str = ""
     words: str = ""
     gap: float | None = None
+    number: str = ""
     page: int = 1
 
     @classmethod
@@ -38,6 +41,7 @@ class Search(msgspec.Struct, frozen=True):
             outcome=_text(query.get("outcome", "")),
             words=_text(query.get("words", "")),
             gap=_number(query.get("gap", "")),
+            number=number if SHAPE.fullmatch(number := query.get("number", "")) else "",
             page=int(_number(query.get("page", ""), _PAGES) or 1) or 1,
         )
 

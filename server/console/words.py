@@ -8,6 +8,10 @@ FRENCH = {
     "Console": "Console",
     "Calls": "Appels",
     "Forget a number": "Oublier un numéro",
+    "Phone": "Téléphone",
+    "this machine": "cette machine",
+    "withheld": "masqué",
+    "browser": "navigateur",
     "Sign out": "Se déconnecter",
     "Sign in": "Se connecter",
     "That is not the token.": "Ce n'est pas le jeton.",
@@ -31,6 +35,13 @@ FRENCH = {
     "the line was refused": "la ligne a été refusée",
     "the server stopped": "le serveur s'est arrêté",
     "the recording does not say how it ended": "l'enregistrement ne dit pas comment il a fini",
+    "operator": "opérateur",
+    "transfer": "transfert",
+    "silence": "silence",
+    "limit": "durée",
+    "lost": "ligne coupée",
+    "refused": "refusé",
+    "shutdown": "arrêt",
     "caller": "appelant",
     "agent": "agent",
     # the list
@@ -47,6 +58,11 @@ FRENCH = {
     "Search past calls": "Chercher dans les appels passés",
     "Words": "Mots",
     "said by either": "dits par l'un ou l'autre",
+    "Number": "Numéro",
+    "the same number": "le même numéro",
+    "Enter the number again: the server was started anew, and kept none.": (
+        "Saisissez de nouveau le numéro : le serveur a redémarré et n'en a gardé aucun."
+    ),
     "From": "Du",
     "Until": "Au",
     "Outcome": "Fin",
@@ -65,6 +81,8 @@ FRENCH = {
     "No call is like that.": "Aucun appel ne correspond.",
     "Reading the recordings …": "Lecture des enregistrements …",
     "No call has been recorded.": "Aucun appel n'a été enregistré.",
+    "Sealed with a key that is not here:": "Scellés avec une clé qui n'est pas ici :",
+    "Add the key to recording.key.": "Ajoutez la clé à recording.key.",
     "Pages": "Pages",
     "Younger": "Plus récents",
     "Older": "Plus anciens",
@@ -124,7 +142,6 @@ FRENCH = {
     "after": "après",
     "cut short": "interrompu",
     "partial transcripts": "transcriptions partielles",
-    "silence": "silence",
     "Nobody said anything.": "Personne n'a rien dit.",
     "finished": "terminé",
     "failed": "échoué",
@@ -180,7 +197,6 @@ FRENCH = {
     "Recorded calls from or to": "Appels enregistrés de ou vers",
     "Remove for good": "Supprimer définitivement",
     "Leave it": "Ne rien faire",
-    "Number": "Numéro",
     "Look": "Chercher",
     "Every recorded call from or to it is removed, with its analysis. What is still under way is not.": (
         "Chaque appel enregistré de ou vers ce numéro est supprimé, avec son analyse. Ce qui est en cours ne l'est pas."
@@ -188,6 +204,7 @@ FRENCH = {
     # live
     "for": "depuis",
     "last gap": "dernière attente",
+    "Nothing has been said yet.": "Rien n'a encore été dit.",
     "Listen in": "Écouter",
     "Listen": "Écouter",
     "The sound, as it comes": "Le son, comme il vient",
@@ -236,7 +253,7 @@ SCRIPT = (
     "not reached; try again",
 )
 """What the script says itself, besides the names of parties and states."""
-NAMES = ("caller", "agent", "listening", "hearing", "thinking", "speaking")
+NAMES = ("caller", "agent", "listening", "hearing", "thinking", "speaking", "withheld", "browser")
 
 
 def language(accepted: str) -> str:

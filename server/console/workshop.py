@@ -7,7 +7,6 @@ One child, one job at a time; it is started for the first job, killed when one t
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +15,8 @@ from pathlib import Path
 import msgspec
 
 from pipelines.errors import AlloError
+from pipelines.replay.sealed import PLAIN, Keys
+from server.recording_keys import for_child
 
 ROOT = Path(__file__).parents[2]
 _WAITING = 16  # jobs; one more is refused
@@ -46,15 +47,17 @@ class Answer(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-def child_environment() -> dict[str, str]:
+def child_environment(keys: Keys) -> dict[str, str]:
     """One core is enough for what is not urgent."""
-    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return for_child(keys, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 
 
 class Workshop:
     """Made and closed on one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Keys = PLAIN) -> None:
+        """`keys`: of the recordings."""
+        self._keys = keys
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._child: asyncio.subprocess.Process | None = None
@@ -114,7 +117,7 @@ class Workshop:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                env=child_environment(),
+                env=child_environment(self._keys),
                 cwd=ROOT,
                 start_new_session=True,  # Ctrl-C goes to the parent
             )

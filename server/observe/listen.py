@@ -1,6 +1,7 @@
 """A recorded call as one stereo sound file: the caller on the left, the agent on the right as the caller heard it."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,15 @@ def write_wav(dump: Dump, path: Path) -> None:
     """Write the call to `path`: 16-bit WAV at the wire's rate (the higher one, should its directions differ).
 
     Raises OSError."""
+    path.write_bytes(wav(dump))
+
+
+def wav(dump: Dump) -> bytes:
+    """The file's contents."""
     caller, agent, rate = both_sides(dump)
-    with path.open("wb") as file:
-        soundfile.write(file, np.stack([caller, agent], axis=1), rate, format="WAV", subtype="PCM_16")
+    file = BytesIO()
+    soundfile.write(file, np.stack([caller, agent], axis=1), rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
 
 
 def both_sides(dump: Dump) -> tuple[Samples, Samples, int]:

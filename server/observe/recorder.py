@@ -4,6 +4,8 @@
     Recording.write: a step into memory    ->    append every call's bytes to its files, then prune
                      (lock, encode: ~2 us)       (`write` lets go of the interpreter lock)
 
+With a key, the thread seals what it appends (`pipelines/replay/sealed.py`), and closes each file when the call is over.
+
 A killed process loses what was written in the last half second. A disk that is slow or full costs the recording, never
 the call: when a call has `pending_bytes` waiting, or a write fails, its recording stops where it is, is counted, and
 what is on disk stays readable. Files are opened for each flush rather than held open: 250 calls need no thousand
@@ -26,6 +28,7 @@ from pipelines.actions import Action, Turn, TurnTaken
 from pipelines.analysis.cards import has_card
 from pipelines.events import Event
 from pipelines.replay.dump import META, TRANSCRIPT, Meta, Pages, encode_meta, encode_transcript, folder_name
+from pipelines.replay.sealed import PLAIN, Keys, Seal
 from server.observe.retention import Retention
 
 FLUSH_S = 0.5
@@ -63,6 +66,7 @@ class Recording:
         self._turns: list[Turn] = []
         self._asked = ""  # "close" or "discard"
         self._begun = False  # the folder was made
+        self._seals: dict[str, Seal] = {}
         self._stopped = False  # nothing more is taken: the disk is behind, or failed
         self._reported = False  # that it stopped was said
         self._fault = ""  # why a step could not be written
@@ -114,12 +118,14 @@ class Recorder:
         limits: Limits | None = None,
         count: Callable[[str], None] = lambda what: None,
         redact: Callable[[Path], bool] | None = None,
+        keys: Keys = PLAIN,
     ) -> None:
         """`count` is called, on any thread, once for each "recorded", "discarded", "overrun" (the disk was too slow),
         "failed" (the disk refused, or a step could not be written, or a card number could not be taken out) and "removed" (by the limits).
         `redact`: takes card numbers out of a finished dump that seems to hold one, and says whether that was done; it may take its time. A dump of which it
-        was not done is removed. Raises OSError when `root` cannot be made."""
+        was not done is removed. `keys`: the first seals what is written. Raises OSError when `root` cannot be made."""
         self._redact = redact
+        self._keys = keys
         self._redacting: list[threading.Thread] = []
         self.root = root
         self._limits = limits or Limits()
@@ -182,13 +188,13 @@ class Recorder:
                 outcome = "discarded"
             elif not recording._reported:
                 if pages or asked:
-                    _append(recording, pages)
+                    self._append(recording, pages, last=bool(asked))
                 if recording._fault:
                     self._stop(recording, "failed", recording._fault)
                 elif recording._stopped:
                     self._stop(recording, "overrun", "the disk is slower than the calls")
                 elif asked:
-                    _create(recording.path / TRANSCRIPT, encode_transcript(recording._turns))
+                    self._create(recording.path / TRANSCRIPT, encode_transcript(recording._turns))
                     if self._redact is not None and _tells_card(recording._turns):
                         self._clean(recording, self._redact)
                         return True
@@ -205,6 +211,23 @@ class Recorder:
         if asked:
             recording._done.set_result(kept)
         return bool(asked)
+
+    def _append(self, recording: Recording, pages: Pages, *, last: bool) -> None:
+        folder = recording.path
+        if not recording._begun:  # and never again: a folder that somebody removed is not begun in the middle
+            folder.mkdir(mode=0o700)
+            recording._begun = True
+            recording._seals = {name: self._keys.seal(name) for name, _ in pages.files()}
+            self._create(folder / META, encode_meta(recording.meta))
+        for name, data in pages.files():
+            if grown := recording._seals[name].add(data, last=last):
+                _write(folder / name, os.O_APPEND, grown)
+
+    def _create(self, path: Path, data: bytes) -> None:
+        """Whole or not at all: readers look while we write."""
+        partial = path.with_suffix(".partial")
+        _write(partial, os.O_TRUNC, self._keys.sealed(data, path.name))
+        partial.rename(path)
 
     def _clean(self, recording: Recording, redact: Callable[[Path], bool]) -> None:
         """Take card numbers out, on a thread that nobody waits for; the recording is done when they are."""
@@ -248,24 +271,6 @@ def _tells_card(turns: Sequence[Turn]) -> bool:
 
 
 # ---- files
-
-
-def _append(recording: Recording, pages: Pages) -> None:
-    folder = recording.path
-    if not recording._begun:  # and never again: a folder that somebody removed is not begun in the middle
-        folder.mkdir(mode=0o700)
-        recording._begun = True
-        _create(folder / META, encode_meta(recording.meta))
-    for name, data in pages.files():
-        if data:
-            _write(folder / name, os.O_APPEND, data)
-
-
-def _create(path: Path, data: bytes) -> None:
-    """Whole or not at all: readers look while we write."""
-    partial = path.with_suffix(".partial")
-    _write(partial, os.O_TRUNC, data)
-    partial.rename(path)
 
 
 def _write(path: Path, flags: int, data: bytes | bytearray) -> None:

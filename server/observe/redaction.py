@@ -7,34 +7,66 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.analysis.cards import without_cards
-from pipelines.errors import DumpError
+from pipelines.errors import AlloError
 from pipelines.replay.dump import META, TRANSCRIPT, Dump, Pages, encode_meta, encode_transcript, read_dump
+from pipelines.replay.sealed import PLAIN, Keys
+from server.recording_keys import for_child
 
 _LIMIT_S = 300.0
 
 
-def redact(folder: Path) -> bool:
+def redact(folder: Path, keys: Keys = PLAIN) -> bool:
     """Replace the recording by one without card numbers; whether it held any. What was made of it before (an analysis, a sound file) is removed with it.
 
     Raises DumpError and OSError; the recording is then as it was."""
-    dump = read_dump(folder)
+    dump = read_dump(folder, keys)
     after = without_cards(dump)
     if after is dump:
         return False
-    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(new, ignore_errors=True)
-    write_dump(new, after)
-    folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old)
+    with replaced(folder) as new:
+        write_dump(new, after, keys)
     return True
 
 
-def write_dump(folder: Path, dump: Dump) -> None:
-    """A call as a folder that is not there yet, for its owner only. Raises OSError."""
+def reseal(folder: Path, keys: Keys) -> bool:
+    """Seal every file of the recording with the first of `keys`; whether any was not. One that ends early still does.
+
+    Raises DumpError and OSError; the recording is then as it was."""
+    files = {
+        path: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file() and path.suffix != ".partial"
+    }
+    if all(keys.has_sealed(data) for data in files.values()):
+        return False
+    with replaced(folder) as new:
+        new.mkdir(mode=0o700)
+        for path, data in files.items():
+            plain, whole = keys.opened(data, path)
+            write_new(new / path.name, keys.seal(path.name).add(plain, last=whole))
+    return True
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A place for what is to stand for a recording, once it is whole. What fails leaves the recording as it was."""
+    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        yield new
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old)
+
+
+def write_dump(folder: Path, dump: Dump, keys: Keys = PLAIN) -> None:
+    """A call as a folder that is not there yet, for its owner only, and sealed where there are `keys`. Raises OSError."""
     folder.mkdir(mode=0o700)
     pages = Pages()
     for step in dump.steps:
@@ -43,15 +75,23 @@ def write_dump(folder: Path, dump: Dump) -> None:
     if dump.complete:
         files.append((TRANSCRIPT, encode_transcript(dump.turns())))
     for name, data in files:
-        with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
+        write_new(folder / name, keys.sealed(data, name))
 
 
-def redact_apart(folder: Path) -> bool:
+def write_new(path: Path, data: bytes | bytearray) -> None:
+    """A file for its owner only. Raises OSError, also when it is there."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+
+
+def redact_apart(folder: Path, keys: Keys = PLAIN) -> bool:
     """In a process of its own; whether that was done. Blocks."""
     command = [sys.executable, "-m", __spec__.name, str(folder)]
     try:
-        return subprocess.run(command, check=False, capture_output=True, timeout=_LIMIT_S).returncode == 0
+        return (
+            subprocess.run(command, check=False, capture_output=True, timeout=_LIMIT_S, env=for_child(keys)).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -59,6 +99,6 @@ def redact_apart(folder: Path) -> bool:
 if __name__ == "__main__":
     os.nice(19)
     try:
-        redact(Path(sys.argv[1]))
-    except (DumpError, OSError) as error:
+        redact(Path(sys.argv[1]), Keys.of_environment(os.environ))
+    except (AlloError, OSError) as error:
         sys.exit(f"{type(error).__name__}")

@@ -1,5 +1,5 @@
 """Who may use the phone in the browser: people on this machine, or, once `server.api_token` is configured, those who bring it, as a bearer
-or once in a form, for a cookie. Nothing that another site's page makes a browser ask for."""
+or once in a form, for a cookie; and operators who have signed in at the console. Nothing that another site's page makes a browser ask for."""
 
 import hashlib
 import hmac
@@ -11,6 +11,7 @@ from aiohttp import web
 
 from server import auth
 from server.config import ServerSettings
+from server.console.gate import Gate as Operators
 from server.placed import Pace
 from server.routes.door import Door
 
@@ -20,8 +21,15 @@ _WRONG_PER_MINUTE = 10
 
 
 class Gate:
-    def __init__(self, settings: ServerSettings, door: Door, clock: Callable[[], float] = time.time) -> None:
-        """`clock`: Unix time, in seconds."""
+    def __init__(
+        self,
+        settings: ServerSettings,
+        door: Door,
+        operators: Operators | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`operators`: the console's gate, where it stands beside this; `clock`: Unix time, in seconds."""
+        self._operators = operators
         self._token = settings.api_token.get_secret_value() if settings.api_token else ""
         self._door, self._clock = door, clock
         self._wrong = Pace(_WRONG_PER_MINUTE, clock)
@@ -33,6 +41,8 @@ class Gate:
 
     def refusal(self, request: web.Request) -> str:
         """Why the request may not come in, or nothing."""
+        if self._operators is not None and self._operators.signed_in(request):
+            return ""
         if not self._token:
             return "" if self._door.on_loopback(request) else "not_loopback"
         bearer = auth.bearer_authorized(request.headers.get("Authorization", ""), self._token)

@@ -39,8 +39,9 @@ def phone(words: Words, agents: Sequence[AgentConfig]) -> str:
     return _templates().get_template("phone.html.j2").render(t=words, js=js, agents=agents, keys=KEYS)
 
 
-def sign_in(words: Words, *, wrong: bool = False) -> str:
-    return _templates().get_template("sign_in.html.j2").render(t=words, wrong=wrong)
+def sign_in(words: Words, *, wrong: bool = False, operators: bool = False) -> str:
+    """`operators`: whether there is a console where they sign in."""
+    return _templates().get_template("sign_in.html.j2").render(t=words, wrong=wrong, operators=operators)
 
 
 def respond(html: str, status: int = 200) -> web.Response:

@@ -39,6 +39,7 @@ ENGLISH: Words = {
     "sign_in": "Sign in",
     "token": "Token",
     "token_hint": "The server's api_token.",
+    "operators": "Operators sign in at the console.",
     "wrong": "That is not the token.",
     "no_script": "This page needs JavaScript: it is what sends your voice.",
     "js": {
@@ -125,6 +126,7 @@ FRENCH: Words = {
     "sign_in": "Se connecter",
     "token": "Jeton",
     "token_hint": "L'api_token du serveur.",
+    "operators": "Les opérateurs se connectent à la console.",
     "wrong": "Ce n'est pas le jeton.",
     "no_script": "Cette page a besoin de JavaScript : c'est lui qui envoie votre voix.",
     "js": {

@@ -1,6 +1,7 @@
 """What a sentence or a clip feels like, to try out: POST /api/feelings (JSON), and /feelings, the page around it.
 
-Who may: whoever brings `server.api_token`, as a bearer token or, in a browser, as the password of any name; without one configured, loopback.
+Who may: whoever brings `server.api_token`, as a bearer token or, in a browser, as the password of any name; without one configured, loopback; and operators
+who have signed in at the console.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from aiohttp import BodyPartReader, web
 
 from pipelines.errors import ModelError
 from server import auth, sound
+from server.console.gate import Gate as Operators
 from server.feelings import Felt
 from server.house import House
 from server.routes import feelings_page
@@ -47,8 +49,8 @@ class _Refused(Exception):
 class FeelingRoutes:
     """One clip at a time, and none while there is a call: callers come first."""
 
-    def __init__(self, house: House) -> None:
-        self._house, self._door = house, Door(house)
+    def __init__(self, house: House, operators: Operators | None = None) -> None:
+        self._house, self._door, self._operators = house, Door(house), operators
         token = house.config.server.api_token
         self._token = token.get_secret_value() if token else ""
         talking = [agent for agent in house.config.agents if agent.kind == "llm"]
@@ -109,14 +111,16 @@ class FeelingRoutes:
 
     def _admit(self, request: web.Request) -> None:
         """Raises _Refused, counted."""
+        # A browser sends password and cookie with whatever page asks it to, so that page must be ours.
+        at_home = request.headers.get("Origin", "").partition("://")[2] in ("", request.host)
+        if at_home and self._operators is not None and self._operators.signed_in(request):
+            return
         if not self._token:
             if not self._door.on_loopback(request):
                 self._door.count_refusal("feelings_not_loopback")
                 raise _Refused(403, "this is for loopback. Set server.api_token, and bring it.")
             return
         header = request.headers.get("Authorization", "")
-        # A browser sends the password with whatever page asks it to, so that page must be ours.
-        at_home = request.headers.get("Origin", "").partition("://")[2] in ("", request.host)
         if auth.bearer_authorized(header, self._token):
             return
         if not (auth.basic_authorized(header, _user(header), self._token) and at_home):

@@ -15,6 +15,8 @@ from structlog.contextvars import bound_contextvars
 
 from pipelines.errors import WireError
 from server.carriers.phone import PhoneControl
+from server.console.gate import SIGN_IN
+from server.console.gate import Gate as Operators
 from server.house import House
 from server.observe.live import Live, Watching
 from server.phone import page
@@ -36,11 +38,12 @@ class _Offer(msgspec.Struct):
 
 
 class PhoneRoutes:
-    """With `server.api_token` configured people sign in; with none only this machine is let in."""
+    """With `server.api_token` configured people sign in; with none only this machine is let in, and who has signed in at the console (`operators`)."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, operators: Operators | None = None) -> None:
         self._house, self._door = house, Door(house)
-        self._gate = Gate(house.config.server, self._door)
+        self._has_operators = operators is not None and operators.has_form
+        self._gate = Gate(house.config.server, self._door, operators)
         self._settings = house.config.phone
         self._peers: set[asyncio.Task[None]] = set()
         self._waiting = 0  # of the peers, those that have not begun to call
@@ -61,8 +64,10 @@ class PhoneRoutes:
         words = page.words_for(request.headers.get("Accept-Language", ""))
         if cause := self._gate.refusal(request):
             if not self._gate.has_lock:
+                if self._has_operators:
+                    return web.Response(status=303, headers={"Location": SIGN_IN})
                 return self._door.refuse(cause)
-            return page.respond(page.sign_in(words), status=401)
+            return page.respond(page.sign_in(words, operators=self._has_operators), status=401)
         return page.respond(page.phone(words, self._house.config.agents))
 
     async def static(self, request: web.Request) -> web.Response:
@@ -76,7 +81,7 @@ class PhoneRoutes:
         if cause := self._gate.sign_in(request, form.get("token", ""), response):
             self._door.count_refusal(cause)
             status = 429 if cause == "pace" else 401
-            return page.respond(page.sign_in(words, wrong=True), status=status)
+            return page.respond(page.sign_in(words, wrong=True, operators=self._has_operators), status=status)
         return response
 
     # ---- a call is prepared

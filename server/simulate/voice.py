@@ -18,6 +18,7 @@ from pipelines.actions import Turn
 from pipelines.errors import AlloError
 from pipelines.models.ports import TextToSpeech
 from pipelines.replay.dump import Dump, read_dump
+from pipelines.replay.sealed import Keys
 from server.caller.conversation import hear_out
 from server.caller.ear import Pcm
 from server.caller.host import Host
@@ -28,6 +29,7 @@ from server.caller.watch import find_dump, turns_of
 from server.config import Config
 from server.engines import load_voice
 from server.inference.voicing import finished_pieces
+from server.recording_keys import keys_of
 from server.simulate.callers import Caller, Played, Scripted, asked
 from server.simulate.rules import Exchange, Judge, Run
 from server.simulate.suite import Scenario, Suite
@@ -63,6 +65,7 @@ class VoiceMode:
         progress: Callable[[str], None],
     ) -> None:
         """`path`: the file that `config` was read from; `dumps`: where the calls' recordings are kept, None: nowhere."""
+        self._keys = keys_of(config)
         self._config, self._suite, self._path, self._dumps = config, suite, path, dumps
         self._agent = agent_of(config, suite)
         self._judging, self._progress = judging, progress
@@ -117,7 +120,7 @@ class VoiceMode:
             line = await TwilioLine.dial(f"{base}/twilio/voice", caller=scenario.caller, called=called, token=token)
             caller: Caller = Played(scenario, self._models.caller, run) if scenario.goal else Scripted(scenario)
             turns: list[Turn] = []
-            following = asyncio.create_task(_follow(dumps, line, turns))
+            following = asyncio.create_task(_follow(dumps, line, turns, self._keys))
             try:
                 spoken = await talk(line, caller, self._speaker(scenario.language, line), turns)
                 await following
@@ -126,7 +129,7 @@ class VoiceMode:
             folder = find_dump(dumps, line.call_id)
             if folder is None:
                 raise AlloError('the server left no recording of the call: recording.consent must not be "never"')
-            return await asyncio.to_thread(read_dump, folder), spoken
+            return await asyncio.to_thread(read_dump, folder, self._keys), spoken
 
     def _speaker(self, language: str, line: Line) -> Callable[[str], Awaitable[Pcm]]:
         voice = self._voices[language]
@@ -139,8 +142,8 @@ class VoiceMode:
         return lambda text: asyncio.to_thread(speak, text)
 
 
-async def _follow(dumps: Path, line: Line, turns: list[Turn]) -> None:
-    async for turn in turns_of(dumps, line.call_id, lambda: line.ended_at is not None):
+async def _follow(dumps: Path, line: Line, turns: list[Turn], keys: Keys) -> None:
+    async for turn in turns_of(dumps, line.call_id, lambda: line.ended_at is not None, keys):
         turns.append(turn)
 
 

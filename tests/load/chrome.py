@@ -21,6 +21,9 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
     "--remote-allow-origins=*",
     "--remote-debugging-port=0",
 )
@@ -123,11 +126,11 @@ class Chrome:
         return said["result"].get("value")
 
     async def click(self, selector: str) -> None:
-        """With the mouse, as a person: browsers let pages make sound only then."""
+        """With the mouse, as a person, in the middle of what is to be seen of it: browsers let pages make sound only then."""
         place = f"document.querySelector({json.dumps(selector)})"
         await self.evaluate(f"{place}.scrollIntoView({{block: 'center'}})")
         box = await self.evaluate(
-            f"(() => {{ const r = {place}.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
+            f"(() => {{ const r = {place}.getBoundingClientRect(); return [(Math.max(r.left, 0) + Math.min(r.right, innerWidth)) / 2, r.y + r.height / 2]; }})()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             await self.do("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)

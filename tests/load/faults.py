@@ -20,6 +20,8 @@ TALKER, BLOCKER = "+15550100", "+15550101"
 ROOM = 4
 """Calls that the server takes."""
 _SPEECH = encode(load_clip("en_hours").pcm, Encoding.MULAW)
+_HUM = 100 * encode(load_clip("en_hours").pcm[3_000:3_064], Encoding.MULAW)
+"""A vowel held for 0.8 s: voice activity takes it for speech, and the recogniser finds no word in it."""
 
 
 async def look_up() -> str:
@@ -35,11 +37,16 @@ class Callers:
         self.url = ""
         self.http, self._generator = http, Generator()
         self.script = Script(_SPEECH + TELEPHONE.silence(32_000))
+        hums = 6 * (_HUM + TELEPHONE.silence(19_000))  # far enough apart for a busy recogniser to judge each by itself
+        self.humming = Script(_SPEECH + TELEPHONE.silence(20_000) + hums + TELEPHONE.silence(24_000), stamped=False)
 
-    async def call(self, called: str = TALKER) -> RawCall:
-        call = await RawCall.dial(self.script, await ring(self.http, self.url, called))
+    async def call(self, called: str = TALKER, script: Script | None = None) -> RawCall:
+        call = await RawCall.dial(script or self.script, await ring(self.http, self.url, called))
         self._generator.add(call)
         return call
+
+    def all(self) -> list[RawCall]:
+        return list(self._generator.calls)
 
     def leave(self, calls: Iterable[RawCall], *, broken: bool = False) -> None:
         for call in calls:
@@ -138,6 +145,14 @@ class Faults:
         """A tool that blocks the event loop."""
         async with self._again(lambda: self._to_its_end(BLOCKER)):
             yield
+
+    @asynccontextmanager
+    async def hums(self) -> AsyncIterator[None]:
+        """The only caller's line hums over the agent with a voice and without a word."""
+        self._callers.leave(self._callers.all())
+        call = await self._callers.call(script=self._callers.humming)
+        yield
+        self._callers.leave([call])
 
     @asynccontextmanager
     async def holes(self) -> AsyncIterator[None]:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from pipelines.actions import TurnTaken
 from pipelines.frames import TELEPHONE
 from pipelines.replay.dump import EVENTS, META, Dump, read_dump
+from pipelines.replay.sealed import PLAIN, VARIABLE, Keys, is_sealed
 from server.cli_dump import dump as app
 from server.observe.recorder import Recorder
 from tests.golden.behaviours import FOLDER
@@ -163,3 +164,61 @@ def test_nothing_is_forgotten_that_was_not_named(calls, tmp_path):
     assert "0 recorded calls" in forget(root, "--number", "' OR 1=1", "--yes").output
     assert "0 recorded calls" in forget(root, "--call", "../..", "--yes").output
     assert all(folder.exists() for folder in calls)
+
+
+# ---- sealed
+
+OLD, NEW = Keys([b"o" * 32]), Keys([b"n" * 32])
+
+
+def run(monkeypatch, keys, *arguments):
+    monkeypatch.setenv(VARIABLE, keys.text())
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def test_a_key_is_changed_for_another_and_nothing_is_lost(folder, tmp_path, monkeypatch):
+    """Plain, then sealed, then sealed with another key: the same call, for who has the latest."""
+    before = read_dump(folder)
+    (folder / "analysis.json").write_bytes(b"{}")
+    assert run(monkeypatch, PLAIN, "seal", folder.parent).exit_code == 2
+    for keys in (OLD, NEW + OLD):
+        assert run(monkeypatch, keys, "seal", folder.parent).exit_code == 0
+        assert all(keys.has_sealed(path.read_bytes()) for path in folder.iterdir())
+    assert "sealed" not in run(monkeypatch, NEW, "seal", folder.parent).output
+    assert read_dump(folder, NEW) == before
+    assert NEW.read_file(folder / "analysis.json") == b"{}"
+    config = tmp_path / "allo.toml"
+    config.write_text(f'[recording]\nkey = "file:{tmp_path / "key"}"\n')
+    (tmp_path / "key").write_text(NEW.text())
+    result = run(monkeypatch, PLAIN, "export", folder, "--to", "json", "-o", tmp_path / "out", "--config", config)
+    assert result.exit_code == 0
+    result = run(monkeypatch, OLD, "export", folder, "--to", "json", "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "meta.json: sealed with the key" in result.output
+    assert "Set recording.key or ALLO_RECORDING_KEY" in result.output
+
+
+def test_a_call_under_way_is_not_sealed_anew(folder, monkeypatch):
+    (folder / "transcript.json").unlink()
+    (folder / EVENTS).touch()
+    result = run(monkeypatch, NEW, "seal", folder)
+    assert result.exit_code == 2
+    assert "it is being recorded" in result.output
+    assert not is_sealed((folder / EVENTS).read_bytes())
+
+
+def test_nothing_is_called_forgotten_that_could_not_be_looked_into(folder, monkeypatch):
+    caller = read_dump(folder).meta.caller
+    run(monkeypatch, NEW, "seal", folder)
+    result = run(monkeypatch, PLAIN, "forget", folder.parent, "--number", caller, "--yes")
+    assert result.exit_code == 2
+    assert "nobody can tell whose" in result.output
+    assert folder.exists()
+    assert run(monkeypatch, NEW, "forget", folder.parent, "--number", caller, "--yes").exit_code == 0
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_a_call_is_forgotten_by_its_folders_name_without_the_key(folder, monkeypatch):
+    run(monkeypatch, NEW, "seal", folder)
+    assert run(monkeypatch, PLAIN, "forget", folder.parent, "--call", folder.name, "--yes").exit_code == 0
+    assert not folder.exists()

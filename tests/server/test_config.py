@@ -192,6 +192,21 @@ def test_secrets_that_are_not_there_or_written_out(write, monkeypatch):
     assert refused.value.__cause__ is None
 
 
+def test_a_recordings_key_is_one_and_is_never_shown(write, monkeypatch):
+    path = write('[recording]\nkey = "env:TEST_KEY"')
+    monkeypatch.setenv("TEST_KEY", "hunter2")
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert "recording.key" in str(refused.value)
+    assert "openssl rand -hex 32" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    monkeypatch.setenv("TEST_KEY", "ab" * 32)
+    config = load(path)
+    assert config.recording.keys
+    assert "abab" not in repr(config) + config.model_dump_json() + repr(config.recording.keys)
+    assert not load(None).recording.keys
+
+
 def test_agents_are_chosen_by_called_number(write):
     config = load(
         write("""
@@ -367,7 +382,7 @@ def test_the_example_file_loads():
 
 def test_the_example_file_with_every_comment_taken_off_loads_and_has_every_key(tmp_path, monkeypatch):
     for name in re.findall(r"env:(\w+)", EXAMPLE.read_text()):
-        monkeypatch.setenv(name, "a secret that is long enough")
+        monkeypatch.setenv(name, "ab" * 32)  # long enough, and a key where one is asked for
     text = re.sub(r"(?m)^# (?=[a-z_0-9]+ = |\[)", "", EXAMPLE.read_text(encoding="utf-8"))
     path = tmp_path / "full.toml"
     path.write_text(text, encoding="utf-8")

@@ -62,7 +62,7 @@ if (live) {
         rows.set(call.name, row);
       }
       const cells = row.cells;
-      cells[0].firstChild.textContent = call.who;
+      cells[0].firstChild.textContent = say(call.who);
       cells[1].textContent = call.agent;
       cells[2].textContent = call.carrier;
       cells[3].firstChild.textContent = say(call.state);

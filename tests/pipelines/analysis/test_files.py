@@ -11,6 +11,8 @@ from pipelines.analysis.analyze import analyze
 from pipelines.analysis.files import FILE, read_analysis, write_analysis
 from pipelines.errors import DumpError
 from pipelines.replay.dump import read_dump
+from pipelines.replay.sealed import VARIABLE, Keys, is_sealed
+from server.observe.redaction import write_dump
 from tests.golden.behaviours import FOLDER
 
 REPOSITORY = Path(__file__).parents[3]
@@ -49,3 +51,16 @@ def test_a_dump_that_cannot_be_read_is_a_status_and_a_reason(tmp_path):
     assert ended.returncode == 1
     assert "meta.json" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_analysis_of_a_sealed_call_is_sealed_and_is_not_made_without_its_key(tmp_path, monkeypatch):
+    keys = Keys([b"k" * 32])
+    dump = read_dump(FOLDER / "interruption")
+    write_dump(tmp_path / "call", dump, keys)
+    refused = run(tmp_path / "call")
+    assert refused.returncode == 1
+    assert "meta.json: sealed with the key" in refused.stderr
+    monkeypatch.setenv(VARIABLE, keys.text())
+    assert run(tmp_path / "call").returncode == 0
+    assert is_sealed((tmp_path / "call" / FILE).read_bytes())
+    assert read_analysis(tmp_path / "call", keys) == analyze(dump)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from server.console import archive as archive_module
 from server.console.archive import Archive, ArchiveError
 from server.console.index import FILE
 from server.console.search import Search
@@ -74,12 +75,28 @@ async def test_what_is_gone_disappears_and_a_call_under_way_does_not_appear(tmp_
         assert (await names(archive), told) == ([kept.name], [gone.name])
 
 
+async def test_a_call_that_begins_while_the_folder_is_looked_through_is_no_past_one(tmp_path, monkeypatch):
+    begun = []
+    look = archive_module._differences
+
+    def slowly(index, root):
+        begun.append(save(root, started=DAYS[0]).name)
+        return look(index, root)
+
+    monkeypatch.setattr(archive_module, "_differences", slowly)
+    async with opened(tmp_path, writing=lambda: set(begun)) as archive:
+        assert len(begun) == 1
+        assert await names(archive) == []
+
+
 async def test_the_next_start_reads_only_what_is_new(tmp_path, monkeypatch):
     old = save(tmp_path, started=DAYS[0])
     async with opened(tmp_path):
         pass
     read = []
-    monkeypatch.setattr("server.console.archive._read", lambda paths: read.extend(p.name for p in paths) or [])
+    monkeypatch.setattr(
+        "server.console.archive._read", lambda paths, keys: (read.extend(p.name for p in paths) or [], set())
+    )
     new = save(tmp_path, started=DAYS[1])
     async with opened(tmp_path) as archive:
         assert read == [new.name]

@@ -1,5 +1,7 @@
 """Who may come in to the console, asked over HTTP."""
 
+from types import SimpleNamespace
+
 import pytest
 from aiohttp import CookieJar
 from pydantic import SecretStr
@@ -217,3 +219,79 @@ async def test_with_a_port_of_its_own_the_console_is_not_on_the_carriers():
         for path in ("/", "/sign-in", "/static/console.js", "/live/events"):
             assert (await get(served, path))[0] == 404
         assert (await get(served, "/healthz"))[0] == 200
+
+
+# ---- one sign-in for console, phone and feelings
+
+API = "a-token-for-scripts-and-callers"
+BOTH = {**WITH_TOKEN, "api_token": SecretStr(API)}
+DOORS = ("/phone", "/feelings")
+
+
+@pytest.mark.parametrize("settings", [BOTH, WITH_TOKEN])
+async def test_who_has_signed_in_here_may_call_and_try_feelings(settings):
+    """From anywhere, without another token, and only as long as he is signed in."""
+    async with serving({"server": settings}) as served:
+        served.house.feelings = SimpleNamespace(hears=False)
+        away = {"X-Forwarded-For": "203.0.113.9"}
+        cookie = {**await signed_in(served), **away}
+        for path in DOORS:
+            assert (await get(served, path, **cookie))[0] == 200
+            assert (await get(served, path, **away))[0] in (303, 401, 403)
+        assert (await post(served, "/phone/ticket", {}, **cookie, **ours(served))).status == 200
+        assert (await post(served, "/phone/ticket", {}, **away, **ours(served))).status == 403
+        await post(served, "/sign-out", {}, **cookie, **ours(served))
+        for path in DOORS:
+            assert (await get(served, path, **cookie))[0] != 200
+        assert (await post(served, "/phone/ticket", {}, **cookie, **ours(served))).status == 403
+
+
+async def test_who_may_call_may_not_read_calls():
+    async with serving({"server": BOTH}) as served:
+        bearer = {"Authorization": f"Bearer {API}"}
+        assert (await get(served, "/phone", **bearer))[0] == 200
+        assert (await get(served, "/", **bearer))[0] == 401
+        response = await post(served, "/phone/sign-in", {"token": API})
+        phone = {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in response.cookies.items())}
+        served.http.cookie_jar.clear()
+        assert (await get(served, "/phone", **phone))[0] == 200
+        assert (await get(served, "/", **phone))[0] == 401
+        assert (await get(served, "/feelings", **phone))[0] == 401
+
+
+async def test_scripts_with_their_token_spend_nobodys_tries():
+    """The phone's token is no wrong one of the console's."""
+    async with serving({"server": BOTH}) as served:
+        for _ in range(12):
+            assert (await get(served, "/phone", Authorization=f"Bearer {API}"))[0] == 200
+        await signed_in(served)
+
+
+async def test_a_proxys_user_may_call_but_not_from_another_sites_page():
+    async with serving({"server": {**PROXIED, "api_token": SecretStr(API)}}) as served:
+        ana = {"X-Auth-User": "ana"}
+        foreign = {**ana, "Origin": "https://evil.example"}
+        assert (await get(served, "/phone", **ana))[0] == 200
+        assert (await post(served, "/phone/ticket", {}, **ana, **ours(served))).status == 200
+        assert (await post(served, "/phone/ticket", {}, **foreign)).status == 403
+        assert (await post(served, "/feelings", {"text": "x"}, **foreign)).status == 401
+
+
+async def test_with_a_port_of_its_own_the_consoles_cookie_is_worth_nothing_on_the_carriers():
+    async with serving({"server": {**BOTH, "console_port": 0}}) as served:
+        for path in DOORS:
+            assert (await get(served, path, Cookie=f"{COOKIE}=x"))[0] == 401
+
+
+async def test_the_way_from_one_to_the_other_is_shown():
+    async with serving({"server": WITH_TOKEN}) as served:
+        cookie = await signed_in(served)
+        assert 'href="/phone"' in (await get(served, "/", **cookie, **HTML))[1]
+        async with served.http.get(
+            f"{served.base}/phone", headers={"X-Forwarded-For": "203.0.113.9"}, allow_redirects=False
+        ) as response:
+            assert (response.status, response.headers["Location"]) == (303, "/sign-in")
+    async with serving({"server": BOTH}) as served:
+        assert 'href="/sign-in"' in (await get(served, "/phone"))[1]
+    async with serving({"phone": {"enabled": False}}) as served:
+        assert "/phone" not in (await get(served, "/"))[1]

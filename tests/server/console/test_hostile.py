@@ -89,6 +89,8 @@ async def test_a_megabyte_of_words_is_cut_and_control_characters_show_nothing(op
         "page=99999999999999999999999",
         "until=9999-12-31&since=0001-01-01",
         "words=" + "a%20" * 2_000,
+        "number=%2B15551234&whose=%2B15551234",
+        "number=" + "0" * 40,
         "agent=" + "%F0%9F%92%A9" * 500,
         "&&&===&words",
     ],

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from server.console.index import FILE, Index
+from server.console.numbers import Numbers
 from server.console.search import PAGE, Search
 from tests.helpers.recorded import entries
 
@@ -118,6 +119,20 @@ def test_numbers_are_found_however_they_are_written(index):
     assert len(index.of_number("sip:+33123456789@host;x=1")) == 200
     for nobody in ("", "+", "-", "0007", "%", "anonymous"):
         assert index.of_number(nobody) == []
+
+
+def test_a_number_is_looked_for_by_what_stands_for_it(index):
+    numbers = Numbers()
+    index.put(MANY[:200])
+
+    def found(number, **more):
+        return index.search(Search(number=numbers.handle(number), **more), numbers.handle).total
+
+    assert found("+33 6 12 34 00 07") == found("0033612340007") == 2
+    assert found("+33612340007", agent=MANY[7].agent) == 1
+    assert found("sip:+33123456789@host;x=1") == 200
+    assert found("+3361234000") == found("612340007") == 0
+    assert index.search(Search(number=Numbers().handle("+33612340007")), numbers.handle).total == 0
 
 
 def test_what_is_forgotten_leaves_no_byte(index, tmp_path):

@@ -6,11 +6,13 @@ import json
 import re
 import tarfile
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import numpy as np
 import pytest
 import soundfile
+import structlog
 
 from pipelines.replay.dump import read_dump
 from server.console.download import tarred
@@ -74,6 +76,8 @@ async def test_a_list_page_of_a_thousand_calls_is_drawn_at_once(open_console):
                 per_page=PAGE,
                 unavailable="",
                 indexing=False,
+                unopened=0,
+                stale=False,
                 **told,
             )
             return time.thread_time() - began
@@ -82,6 +86,33 @@ async def test_a_list_page_of_a_thousand_calls_is_drawn_at_once(open_console):
         Page(first)
         assert "page=2" in first
         assert (await operator.get("/?page=20")).decode().count("CA0") == PAGE
+
+
+async def test_a_number_is_looked_for_and_stands_nowhere(open_console, calls, folder):
+    other = save(calls, **OTHER)
+    with structlog.testing.capture_logs() as logs:
+        async with open_console() as operator:
+            place = await operator.post("/search", whose="+33 6 99 99 99 99", agent="practice")
+            page = (await operator.get(place)).decode()
+            assert other.name in page
+            assert folder.name not in page
+            again = dict(parse_qsl(urlsplit(place).query))
+            assert await operator.post("/search", whose="", **again) == place
+            assert not any(shown in text for text in (place, page) for shown in ("99999999", "99%2099", "99 99"))
+            nobody = await operator.post("/search", whose="+33699999998")
+            assert b"No call is like that" in await operator.get(nobody)
+            assert await operator.post("/search", whose=" - ") == "/"
+            told = [entry for entry in operator.audit if entry["what"] == "look_for_number"]
+            assert told[0] == {"who": "loopback", "what": "look_for_number", "number": "•••999"}
+        async with open_console() as operator:
+            assert b"Enter the number again" in await operator.get(place)
+    assert "9999" not in repr(logs)
+    assert b"+33699999999" not in (calls.parent / "audit.jsonl").read_bytes()
+
+
+async def test_a_number_is_not_looked_for_from_another_sites_page(open_console):
+    async with open_console() as operator, operator.http.post("/search", data={"whose": "+1"}) as response:
+        assert response.status == 403
 
 
 async def test_without_recordings_the_console_says_so(open_console):

@@ -18,12 +18,14 @@ import structlog
 
 from pipelines.events import DigitReceived, MediaReceived
 from pipelines.replay.dump import EVENTS, TRANSCRIPT, folder_name, read_dump
+from pipelines.replay.sealed import PLAIN, Keys, SealedError, is_sealed
 from server.observe import recorder as recorder_module
 from server.observe.recorder import Limits, Recorder
 from server.observe.retention import Retention
 from tests.helpers.replay import meta, small_steps
 
 WAIT_S = 10
+KEYS = Keys([bytes(range(32))])
 
 
 @pytest.fixture
@@ -142,8 +144,8 @@ def test_a_slow_disk_costs_the_recording_a_bounded_memory(tmp_path, counts, monk
     record(recording)
     wait_for(lambda: (recording.path / "events.jsonl").exists())
     hang = recorder_module.threading.Event()
-    append = recorder_module._append
-    monkeypatch.setattr(recorder_module, "_append", lambda *args: hang.wait(WAIT_S) and append(*args))
+    append = recorder._append
+    monkeypatch.setattr(recorder, "_append", lambda *args, **how: hang.wait(WAIT_S) and append(*args, **how))
     for number in range(1_000):
         recording.write(100_000 + number, MediaReceived(b"\x00" * 160), ())
         assert len(recording._pages) <= 10_000 + 400
@@ -156,15 +158,35 @@ def test_a_slow_disk_costs_the_recording_a_bounded_memory(tmp_path, counts, monk
     assert [step.event for step in dump.steps[:6]] == [step.event for step in small_steps()]
 
 
-def test_a_killed_process_loses_at_most_a_second(tmp_path):
+def test_a_sealed_recording_tells_nobody_anything_without_its_key(tmp_path):
+    """Nor while it is written: what the call said is in none of its files."""
+    recorder = Recorder(tmp_path, keys=KEYS)
+    recording = recorder.open(meta())
+    record(recording)
+    wait_for(lambda: (recording.path / EVENTS).exists())
+    record(recording)
+    folder = recording.close().result(WAIT_S)
+    recorder.close()
+    assert all(is_sealed(path.read_bytes()) for path in folder.iterdir())
+    assert not any(b"Good" in path.read_bytes() or b"+3" in path.read_bytes() for path in folder.iterdir())
+    dump = read_dump(folder, KEYS)
+    assert dump.complete
+    assert [step.event for step in dump.steps] == [step.event for step in small_steps() * 2]
+    with pytest.raises(SealedError, match=r"meta\.json: sealed with the key [0-9a-f]{8}, which is not here"):
+        read_dump(folder)
+
+
+@pytest.mark.parametrize("keys", [PLAIN, KEYS])
+def test_a_killed_process_loses_at_most_a_second(tmp_path, keys):
     """kill -9 in the middle of a call: the dump reads, and ends less than a second before the kill."""
     script = textwrap.dedent("""
         import sys, time
         from pathlib import Path
         from pipelines.events import MediaReceived
+        from pipelines.replay.sealed import Keys
         from server.observe.recorder import Recorder
         from tests.helpers.replay import meta, small_steps
-        recording = Recorder(Path(sys.argv[1])).open(meta())
+        recording = Recorder(Path(sys.argv[1]), keys=Keys.read(sys.argv[2])).open(meta())
         for step in small_steps()[:-1]:
             recording.write(step.at, step.event, step.actions)
         origin = time.monotonic()
@@ -175,7 +197,8 @@ def test_a_killed_process_loses_at_most_a_second(tmp_path):
             time.sleep(0.02)  # the pace of a call: what is lost by a kill is measured in its seconds
     """)
     root = Path(__file__).parents[3]
-    process = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, cwd=root, text=True)
+    command = [sys.executable, "-c", script, tmp_path, keys.text()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, text=True)
     last = 0
     for line in process.stdout:
         last = int(line)
@@ -185,7 +208,7 @@ def test_a_killed_process_loses_at_most_a_second(tmp_path):
     process.wait(WAIT_S)
     process.stdout.close()
     (folder,) = tmp_path.iterdir()
-    dump = read_dump(folder)
+    dump = read_dump(folder, keys)
     assert not dump.complete
     assert last - (dump.duration_us - 80_000) < 1_000_000
     assert len(dump.turns()) == 1

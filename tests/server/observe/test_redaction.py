@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from pipelines.replay.driver import replay
 from pipelines.replay.dump import Dump, read_dump
+from pipelines.replay.sealed import Keys, is_sealed
 from server.cli_dump import dump as app
 from server.observe.recorder import Recorder
 from server.observe.redaction import redact, redact_apart
@@ -55,6 +56,17 @@ def test_a_recording_is_done_when_it_is_clean(tmp_path: Path, told: Dump):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
     assert counts == {"recorded": 1}
+
+
+def test_a_sealed_recording_is_cleaned_and_stays_sealed(tmp_path: Path, told: Dump):
+    keys = Keys([b"k" * 32])
+    recorder = Recorder(tmp_path / "calls", redact=lambda folder: redact_apart(folder, keys), keys=keys)
+    folder = record(recorder, told).result(WAIT_S)
+    recorder.close()
+    assert all(is_sealed(file.read_bytes()) for file in folder.iterdir())
+    dump = read_dump(folder, keys)
+    assert dump.meta.redacted == ("cards",)
+    assert dump.complete
 
 
 def test_what_cannot_be_cleaned_is_not_kept(tmp_path: Path, told: Dump):
