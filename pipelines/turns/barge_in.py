@@ -93,7 +93,8 @@ class Contest:
             return Overlap.FALSE if not hearing.speaking and hearing.known else None
         if not hearing.speaking:  # all his words decide
             spoken_us = hearing.ended_at - hearing.started_at
-            return outcome(hearing.text, self._agent_left_us, hearing.agreed, spoken_us) if hearing.known else None
+            heard, agreed = hearing.text, hearing.agreed
+            return outcome(heard, self._agent_left_us, agreed, spoken_us, self._begun) if hearing.known else None
         if at < self._look_at or silence > _RECENT:
             return None
         sure = at >= self._sure_at or interrupts(hearing.partial, hearing.agreed, begun=self._begun)
@@ -165,17 +166,17 @@ def interrupts(heard: str, agreed: int, *, begun: bool) -> bool:
     return agreed >= _FEW + begun and not murmured(heard)
 
 
-def outcome(text: str, agent_left_us: int, agreed: int, spoken_us: int) -> Overlap:
+def outcome(text: str, agent_left_us: int, agreed: int, spoken_us: int, begun: bool = True) -> Overlap:
     """Judge a short overlap by its words. `agent_left_us`: how much the agent had still to say when it began.
 
     Over the agent's last second even "yes" is an answer, not a backchannel: he heard the question coming. Before that, a word or two,
     and more than can be said in `spoken_us`, are taken for a murmur unless they stop people, or the first `agreed` of at least two
-    were heard the same twice while he spoke.
+    were heard the same twice while he spoke. An agent that has not `begun` its words is not murmured at: he goes on with his own.
     """
     words = _words(text)
     if not words:
         return Overlap.FALSE
-    if agent_left_us <= 1_000_000:
+    if agent_left_us <= 1_000_000 or (not begun and not murmured(text)):
         return Overlap.INTERRUPTION
     doubtful = len(words) <= _FEW or len(words) * _WORD_US > spoken_us
     if murmured(text) or (doubtful and agreed < _FEW and words[0] not in _STOPS):

@@ -72,3 +72,9 @@ def test_one_word_with_which_people_begin_to_interrupt_is_enough_to_hold_the_bre
 )
 def test_neither_a_murmur_nor_what_is_made_of_a_hum_is(text: str) -> None:
     assert not opens(text)
+
+
+def test_words_over_an_agent_that_has_said_none_go_on_with_the_callers_own() -> None:
+    assert outcome("my revenge.", _LONG, 1, _SECOND, begun=False) is Overlap.INTERRUPTION
+    assert outcome("Mm-hmm.", _LONG, 1, _SECOND, begun=False) is Overlap.BACKCHANNEL
+    assert outcome("my revenge.", _LONG, 1, _SECOND, begun=True) is Overlap.BACKCHANNEL
