@@ -22,12 +22,14 @@ def store(tmp_path_factory) -> Store:
         ("emotion-logistic", "emotion", "emotion-functionals"),
         ("sentiment-linear", "sentiment", "sentiment-linear"),
         ("denoise-mask", "denoise", "spectral-mask"),
+        ("overlap-states", "overlap", "whisper-states"),
     ],
 )
 def test_it_is_what_was_taught(store, name, port, kind):
     store.pull(name)
     folder = store.path(name)
-    model = kinds.load(port, kind, folder)
+    hears_through = store.registry[name].encoder
+    model = kinds.load(port, kind, folder, encoder=Store().path(hears_through) if hears_through else None)
     assert self_test.differs(port, model, self_test.load(folder / self_test.FILE)) == ""
 
 
