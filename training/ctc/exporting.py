@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from pipelines.nets import saved
+from pipelines.nets.alphabet import Words
 from pipelines.nets.ctc import CtcNet, pad
 from pipelines.nets.decoding import greedy
 from pipelines.nets.saved import CtcConfig
@@ -31,9 +32,12 @@ def export_net(
     `language_model`: an ARPA file that finals are searched with. Raises ModelError."""
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
+        letters = recipe.letters()
         config = CtcConfig(
             languages=(recipe.language,),
-            characters=recipe.letters().characters,
+            characters=letters.characters,
+            words=letters.words if isinstance(letters, Words) else (),
+            one=recipe.one,
             net=recipe.net,
             language_model=language_model.name if language_model else None,
         )
