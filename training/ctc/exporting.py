@@ -48,7 +48,8 @@ def export_net(
             port="stt",
             kind="ctc",
             licence=recipe.licence,
-            note=recipe.note or f"{recipe.net.net} on {recipe.net.input}, trained from scratch",
+            note=recipe.note
+            or f"{recipe.net.net} on {recipe.net.input}, {'taught by a larger model' if recipe.start else 'trained from scratch'}",
             weights={name: place / name for name in (saved.CONFIG, saved.WEIGHTS)}
             | ({language_model.name: language_model} if language_model else {}),
             provenance=provenance(
