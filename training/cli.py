@@ -3,7 +3,7 @@
 import typer
 
 from training.common.cli import data
-from training.ctc.cli import align, compare, ctc, growth, tune, unseen
+from training.ctc.cli import align, compare, ctc, growth, pretrain, tune, unseen
 from training.denoise.cli import denoise, denoise_table
 from training.emotion.cli import emotion, emotion_table
 from training.extract.cli import extract, extract_table
@@ -32,6 +32,7 @@ data.command()(medical)
 app.add_typer(data, name="data")
 for command in (
     ctc,
+    pretrain,
     align,
     compare,
     growth,

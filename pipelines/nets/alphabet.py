@@ -69,6 +69,39 @@ class Alphabet:
         return "".join(self.characters[number - 1] for number in numbers if number != BLANK)
 
 
+class UnknownWord(UnknownCharacter):
+    """A text has a word that is not among those the network writes."""
+
+    def __init__(self, word: str) -> None:
+        AlloError.__init__(self, f"word {word!r} is not among those that the network writes: add it to the alphabet.")
+        self.character = word
+
+
+class Words(Alphabet):
+    """Whole words and their numbers, for a vocabulary of a few: what a word sounds like is learnt in one piece, however it is spelled
+    (Soltau et al. 2016, "Neural Speech Recognizer: Acoustic-to-Word LSTM Model")."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        """Raises ValueError when a word is there twice, is empty or has a space, or there is none."""
+        if not words or len(set(words)) < len(words) or any(len(word.split()) != 1 for word in words):
+            raise ValueError("an alphabet of words needs each of them once, without spaces")
+        self.words = tuple(words)
+        self.characters = ""
+        self.size = len(self.words) + 1
+        self._numbers = {word: i for i, word in enumerate(self.words, BLANK + 1)}
+
+    def encode(self, text: str) -> list[int]:
+        """Raises UnknownWord, which names the first one."""
+        try:
+            return [self._numbers[word] for word in text.split()]
+        except KeyError as error:
+            raise UnknownWord(error.args[0]) from None
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Words of `numbers`; blanks are left out."""
+        return " ".join(self.words[number - 1] for number in numbers if number != BLANK)
+
+
 def frames_needed(label: Sequence[int]) -> int:
     """Fewest output frames on which CTC can write `label`: one a character, and a blank between two of the same."""
     return len(label) + sum(a == b for a, b in pairwise(label))

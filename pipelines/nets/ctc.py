@@ -53,9 +53,14 @@ class CtcNet(nn.Module):
 
         Padding beyond an item's length may hold anything finite in and holds nothing of use out.
         """
+        frames, lengths = self.heard(features, lengths)
+        return self.characters(frames), lengths
+
+    def heard(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What the body makes of each frame, shape (B, T', width), and lengths' (B,): all but the last layer."""
         frames, lengths = self.joined(features, lengths)
         mask = _mask(lengths, frames.shape[1])
-        return self.characters(self.body(self.dropout(frames), mask)), lengths
+        return self.body(self.dropout(frames), mask), lengths
 
     def joined(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised, filtered, and every `stride` frames made one; the last is filled up with zeros."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.errors import ModelError
-from pipelines.nets.alphabet import BLANK, Alphabet
+from pipelines.nets.alphabet import BLANK, Alphabet, Words
 
 _NEVER = -1e4  # a log probability
 
@@ -35,6 +35,18 @@ class BeamSettings(BaseModel):
 def collapse(path: Iterable[int]) -> list[int]:
     """What a path of one number a frame writes: repeats are one, then blanks are none. [0 1 1 0 1 2] writes [1 1 2]."""
     return [number for number, _ in groupby(path) if number != BLANK]
+
+
+def chosen(log_probs: NDArray[np.float32], alphabet: Words) -> str:
+    """The word that is likeliest to be all that was said, by CTC's probability of it: the sum over all places it may stand in. log_probs (T, V), T > 0."""
+    blank, words = log_probs[:, :1].astype(np.float64), log_probs[:, 1:].astype(np.float64)
+    before = np.zeros(1)
+    within = after = np.full(words.shape[1], -np.inf)
+    for silent, spoken in zip(blank, words, strict=True):
+        after = np.logaddexp(after, within) + silent
+        within = np.logaddexp(before, within) + spoken
+        before = before + silent
+    return alphabet.decode([int(np.logaddexp(within, after).argmax()) + 1])
 
 
 def greedy(log_probs: NDArray[np.float32], alphabet: Alphabet) -> str:

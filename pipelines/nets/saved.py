@@ -1,14 +1,14 @@
 """A trained net as a folder: `config.json` (how it is built, what it writes) and `model.safetensors` (its weights, nothing that runs)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import safetensors.torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from safetensors import SafetensorError
 
 from pipelines.errors import ModelError
-from pipelines.nets.alphabet import Alphabet
+from pipelines.nets.alphabet import Alphabet, Words
 from pipelines.nets.ctc import CtcNet, build
 from pipelines.nets.decoding import BeamSettings
 from pipelines.nets.settings import NetSettings
@@ -25,13 +25,32 @@ class CtcConfig(BaseModel):
     kind: Literal["ctc"] = "ctc"
     languages: tuple[str, ...] = Field(min_length=1)
     """ISO 639-1 codes of what it was trained on."""
-    characters: str = Field(min_length=1)
+    characters: str = ""
     """The alphabet, without the blank."""
+    words: tuple[str, ...] = ()
+    """Whole words that it writes instead of characters."""
+    one: bool = False
+    """Whether one of `words` is all that is ever said; finals then are the likeliest of them."""
     net: NetSettings
     beam: BeamSettings | None = None
     """For finals; None is greedy, unless there is a language model."""
     language_model: str | None = None
     """Name of an ARPA file in the folder, which finals are searched with."""
+
+    @model_validator(mode="after")
+    def _one_alphabet(self) -> Self:
+        if bool(self.characters) == bool(self.words):
+            raise ValueError("either characters or words must say what the network writes.")
+        if self.words and (self.beam or self.language_model):
+            raise ValueError("a network that writes whole words is not searched with beam or language_model.")
+        if self.one and not self.words:
+            raise ValueError("one chooses among words: there are none.")
+        return self
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """What the network writes. Raises ValueError if it cannot be one."""
+        return Words(self.words) if self.words else Alphabet(self.characters)
 
     @field_validator("language_model")
     @classmethod
@@ -54,7 +73,7 @@ def load(folder: Path) -> tuple[CtcNet, CtcConfig]:
     mend = "Export it again with `allo train`."
     try:
         config = CtcConfig.model_validate_json((folder / CONFIG).read_bytes())
-        net = build(config.net, Alphabet(config.characters).size)
+        net = build(config.net, config.alphabet.size)
         net.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

@@ -28,7 +28,7 @@ def align(clip: Path, model: Path, picture: Path, text: str | None = None) -> st
     DataError (clip, or too few frames for the text), ModelError, UnknownCharacter.
     """
     net, config = saved.load(model)
-    alphabet = Alphabet(config.characters)
+    alphabet = config.alphabet
     sound = audio.load(clip)
     log_probs = heard(net, sound)
     understood = greedy(log_probs, alphabet)

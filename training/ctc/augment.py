@@ -34,6 +34,9 @@ class Augment(Section):
     )
     throat: float = Field(0.0, ge=0, le=0.5, description="Pitch and formants together, up and down by this part.")
     pace: float = Field(0.0, ge=0, le=0.5, description="Length, up and down by this part, the pitch kept.")
+    cut: float = Field(
+        0.0, ge=0, le=0.3, description="Longest part of the clip cut off at each end, as a hasty hand does."
+    )
     tilt_db: float = Field(
         0.0, ge=0, le=20, description="Standard deviation of a gain drawn for each sixth of the band."
     )
@@ -55,6 +58,9 @@ def vary(
     """One variation of `audio` (float32, 16 kHz, shape (n,)); as long or as short as the draw says. `line` is asked for when
     `settings.phone` is above 0; `strength`, 0 to 1, scales them for this variation."""
     strength *= settings.strength
+    if settings.cut:
+        first, last = rng.uniform(0, strength * settings.cut, 2) * len(audio)
+        audio = audio[int(first) : len(audio) - int(last)]
     throat, pace = strength * settings.throat, strength * settings.pace
     if throat:
         percent = round(100 * np.exp(rng.uniform(-throat, throat)))

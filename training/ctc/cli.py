@@ -29,6 +29,17 @@ def ctc(
     run(load(recipe, CtcRecipe, overrides or ()), data, out, fresh=fresh, quiet=quiet, say=typer.echo)
 
 
+def pretrain(
+    recipe: Recipe, data: Data, out: Out, overrides: Overrides = None, fresh: Fresh = False, quiet: Quiet = False
+) -> None:
+    """Teach a net to hear as a large model does, by speech without text; `start` of a recipe goes on from there."""
+    from training.common.recipe import load
+    from training.ctc.pretrain import Pretraining
+    from training.ctc.pretrain import pretrain as run
+
+    typer.echo(run(load(recipe, Pretraining, overrides or ()), data, out, fresh=fresh, quiet=quiet, say=typer.echo))
+
+
 def compare(
     recipe: Recipe,
     data: Data,

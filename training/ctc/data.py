@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipelines.audio.features import Features, Moments
 from pipelines.nets.alphabet import Alphabet, UnknownCharacter, frames_needed, plain
 from pipelines.nets.ctc import CtcNet, pad
+from pipelines.units import SAMPLE_RATE
 from training.common import audio, manifests, splits, telephony
 from training.common.batching import alike
 from training.common.errors import DataError
@@ -60,14 +61,21 @@ class Utterance:
 
 
 def heard(
-    clips: Iterable[Clip], alphabet: Alphabet, net: CtcNet, *, on_bad: str, line: bool = False, say: Say = print
+    clips: Iterable[Clip],
+    alphabet: Alphabet,
+    net: CtcNet,
+    *,
+    on_bad: str,
+    around: float = 0.0,
+    line: bool = False,
+    say: Say = print,
 ) -> list[Utterance]:
     """The clips read, and their texts spelled. All that is wrong is told at once: a file that cannot be read, a character that
     the net cannot write, a clip too short for CTC to write its text on."""
     found, problems = [], []
     for clip in clips:
         try:
-            samples = audio.load(clip.audio)
+            samples = np.pad(audio.load(clip.audio), round(around * SAMPLE_RATE))
             label = alphabet.encode(plain(clip.text))
         except (DataError, UnknownCharacter) as error:
             problems.append(str(error) if isinstance(error, DataError) else f"{clip.audio}: {error}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from pipelines.nets import saved
+from pipelines.nets.alphabet import Words
 from pipelines.nets.ctc import CtcNet, pad
 from pipelines.nets.decoding import greedy
 from pipelines.nets.saved import CtcConfig
@@ -31,9 +32,12 @@ def export_net(
     `language_model`: an ARPA file that finals are searched with. Raises ModelError."""
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
+        letters = recipe.letters()
         config = CtcConfig(
             languages=(recipe.language,),
-            characters=recipe.letters().characters,
+            characters=letters.characters,
+            words=letters.words if isinstance(letters, Words) else (),
+            one=recipe.one,
             net=recipe.net,
             language_model=language_model.name if language_model else None,
         )
@@ -44,7 +48,8 @@ def export_net(
             port="stt",
             kind="ctc",
             licence=recipe.licence,
-            note=recipe.note or f"{recipe.net.net} on {recipe.net.input}, trained from scratch",
+            note=recipe.note
+            or f"{recipe.net.net} on {recipe.net.input}, {'taught by a larger model' if recipe.start else 'trained from scratch'}",
             weights={name: place / name for name in (saved.CONFIG, saved.WEIGHTS)}
             | ({language_model.name: language_model} if language_model else {}),
             provenance=provenance(

@@ -1,13 +1,13 @@
 """What a recipe of this room says, beside the loop's own table."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.nets import alphabet
-from pipelines.nets.alphabet import Alphabet
+from pipelines.nets.alphabet import Alphabet, Words
 from pipelines.nets.settings import NetSettings
 from training.common.loop import LoopSettings
 from training.common.recipe import Section
@@ -29,8 +29,13 @@ class DataSettings(Section):
     min_s: float = Field(0.1, ge=0, description="Seconds a clip must last.")
     max_s: float = Field(20.0, gt=0, description="Seconds a clip may last.")
     on_bad: Literal["stop", "skip"] = "stop"
-    alphabet: str = Field("english", description='"english", "french", or the characters themselves.')
+    alphabet: str | list[str] = Field(
+        "english", description='"english", "french", the characters themselves, or a list of the only words there are.'
+    )
     line: bool = Field(False, description="Whether validation and test are heard through a good telephone line.")
+    around: float = Field(
+        0.0, ge=0, le=1, description="Seconds of silence put around every clip, as a call has; for words cut out tight."
+    )
     batch: Annotated[int, Ge(1)] = 16
     """Clips."""
 
@@ -50,15 +55,30 @@ class CtcRecipe(Section):
     words: bool = Field(
         False, description="Whether the server may write the training's words alone (beam search), as in a menu."
     )
+    one: bool = Field(False, description="Whether one of the alphabet's words is all that is ever said.")
     choice: float = Field(
         0.0,
         ge=0,
         description="Weight of a second loss, of choosing among the training's texts; for a menu's few words.",
     )
+    start: str = Field("", description="A folder of `allo train pretrain`, whose net this one goes on from.")
+    held: bool = Field(
+        False, description="Whether what `start` has learnt is left as it is, and only layers that it has not learn."
+    )
     threads: int = Field(1, ge=1, description="Of torch on a CPU; with 1 the same seed gives the same figures.")
 
+    @model_validator(mode="after")
+    def _words_once(self) -> Self:
+        if self.words and isinstance(self.data.alphabet, list):
+            raise ValueError("words = true searches among words by their letters; an alphabet of words has none.")
+        if self.one and not isinstance(self.data.alphabet, list):
+            raise ValueError("one = true chooses among words: name them all in data.alphabet.")
+        return self
+
     def letters(self) -> Alphabet:
-        """The characters the net can write."""
+        """The characters the net can write, or the words."""
+        if isinstance(self.data.alphabet, list):
+            return Words(self.data.alphabet)
         named = {"english": alphabet.ENGLISH, "french": alphabet.FRENCH}
         return Alphabet(named.get(self.data.alphabet, self.data.alphabet))
 

@@ -4,18 +4,21 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from pipelines.nets.alphabet import Words
 from pipelines.nets.ctc import CtcNet, build
-from pipelines.nets.decoding import Beam
+from pipelines.nets.decoding import Beam, chosen
 from training.common.errors import RecipeError
 from training.common.loop import Outcome, train
 from training.common.measures import rate
 from training.ctc.data import Batches, Floats, Utterance, Variations, divided, heard
 from training.ctc.evaluate import Choice, Heard, ctc_loss, listen
 from training.ctc.exporting import export_net
+from training.ctc.pretrain import start
 from training.ctc.recipe import CtcRecipe
 from training.ctc.words import FILE, write_arpa
 
@@ -65,7 +68,13 @@ def prepare(recipe: CtcRecipe, data: Path, say: Say = print) -> Prepared:
     probe = build(recipe.net, letters.size)  # it knows how many frames it makes of a clip
     read = {
         name: heard(
-            clips, letters, probe, on_bad=recipe.data.on_bad, line=recipe.data.line and name != "train", say=say
+            clips,
+            letters,
+            probe,
+            around=recipe.data.around,
+            on_bad=recipe.data.on_bad,
+            line=recipe.data.line and name != "train",
+            say=say,
         )
         if clips
         else []
@@ -95,8 +104,13 @@ def fit(
     variations = variations or Variations(prepared.train, recipe.augment, recipe.loop.seed)
     epochs = max(1, recipe.loop.steps * recipe.loop.accumulate * recipe.data.batch // len(prepared.train))
     batches = Batches(prepared.train, variations, net, recipe.data.batch, recipe.loop.seed, kept, epochs)
-    net.normalise_by(*batches.moments())
-    search = _search(recipe, prepared, out) if recipe.words else None
+    if recipe.start:
+        start(net, Path(recipe.start), held=recipe.held)
+    else:
+        net.normalise_by(*batches.moments())
+    search: Callable[[Floats], str] | None = _search(recipe, prepared, out) if recipe.words else None
+    if recipe.one and isinstance(letters, Words):
+        search = partial(chosen, alphabet=letters)
 
     def evaluate(model: torch.nn.Module) -> dict[str, float]:
         found = listen(model, prepared.validation, letters, search)
@@ -165,7 +179,11 @@ def run(
             say(
                 f"{name}: word error {100 * figures[f'{name}_wer']:.1f} % ({100 * low:.1f} to {100 * high:.1f}), "
                 f"character error {100 * figures[f'{name}_cer']:.1f} %"
-                + (f"; with its words known {100 * figures[f'{name}_wer_words']:.1f} %" if recipe.words else "")
+                + (
+                    f"; with its words known {100 * figures[f'{name}_wer_words']:.1f} %"
+                    if recipe.words or recipe.one
+                    else ""
+                )
             )
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     parts = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}

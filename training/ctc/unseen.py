@@ -76,7 +76,10 @@ def _same(recipe: CtcRecipe, out: Path) -> None:
 
 def _table(recipe: CtcRecipe, folds: Sequence[Fold], seeds: int) -> list[str]:
     """Each clip's errors are added up over the seeds, so that the bounds are those of other clips."""
-    kinds = {"word error, letter by letter, %": "word_errors"}
+    whole = isinstance(recipe.data.alphabet, list)
+    kinds = {f"word error, {'as written' if whole else 'letter by letter'}, %": "word_errors"}
+    if recipe.one:
+        kinds["one word chosen, %"] = "searched_errors"
     if recipe.words:
         kinds["with the words known, %"] = "searched_errors"
     lines = [f"| left out | clips | {' | '.join(kinds)} |", "|" + "---|" * (len(kinds) + 2)]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pipelines.errors import ModelError
 from pipelines.models.ports import Audio, Transcript
-from pipelines.nets.alphabet import Alphabet
+from pipelines.nets.alphabet import Words
 from pipelines.nets.ctc import pad
-from pipelines.nets.decoding import Beam, BeamSettings, greedy
+from pipelines.nets.decoding import Beam, BeamSettings, chosen, greedy
 from pipelines.nets.saved import load
 from pipelines.units import SAMPLE_RATE
 
@@ -28,7 +28,7 @@ class Ctc:
         """
         torch.set_num_threads(threads)
         self._net, self._config = load(folder)
-        self._alphabet = Alphabet(self._config.characters)
+        self._alphabet = self._config.alphabet
         beam, name = self._config.beam, self._config.language_model
         self._beam: Beam | None = None
         if beam or name:
@@ -54,8 +54,13 @@ class Ctc:
             log_probs = self.log_probs(audio)
         except RuntimeError as error:
             raise ModelError("the network failed.") from error
-        text = self._beam(log_probs) if final and self._beam else greedy(log_probs, self._alphabet)
+        text = self._read(log_probs, final)
         return Transcript(text, known[0], 1 / len(known))
+
+    def _read(self, log_probs: NDArray[np.float32], final: bool) -> str:
+        if final and self._config.one and isinstance(self._alphabet, Words):
+            return chosen(log_probs, self._alphabet)
+        return self._beam(log_probs) if final and self._beam else greedy(log_probs, self._alphabet)
 
     def log_probs(self, audio: Audio) -> NDArray[np.float32]:
         """What the net thinks of each frame, shape (T', V): the exact thing to compare before and after an export."""

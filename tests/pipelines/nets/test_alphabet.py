@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.nets.alphabet import ENGLISH, FRENCH, Alphabet, UnknownCharacter, frames_needed, plain
+from pipelines.nets.alphabet import ENGLISH, FRENCH, Alphabet, UnknownCharacter, Words, frames_needed, plain
 
 
 @given(st.text(alphabet=FRENCH))
@@ -52,3 +52,15 @@ def test_repeats_need_a_blank_between_them():
     assert frames_needed([1, 2, 3]) == 3
     assert frames_needed([1, 1, 1, 2]) == 6
     assert frames_needed([]) == 0
+
+
+def test_whole_words_are_written_and_read_in_one_piece():
+    words = Words(["one", "two", "three"])
+    assert words.size == 4
+    assert words.encode("two one two") == [2, 1, 2]
+    assert words.decode([0, 2, 0, 1]) == "two one"
+    with pytest.raises(UnknownCharacter, match="'four' is not among those"):
+        words.encode("one four")
+    for wrong in ([], ["one", "one"], ["one two"], [""]):
+        with pytest.raises(ValueError, match="each of them once"):
+            Words(wrong)

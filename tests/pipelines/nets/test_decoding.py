@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import ModelError
-from pipelines.nets.alphabet import ENGLISH, FRENCH, Alphabet
-from pipelines.nets.decoding import Beam, BeamSettings, arpa_words, collapse, greedy
+from pipelines.nets.alphabet import ENGLISH, FRENCH, Alphabet, Words
+from pipelines.nets.decoding import Beam, BeamSettings, arpa_words, chosen, collapse, greedy
 
 pytestmark = pytest.mark.skipif(sys.version_info >= (3, 13), reason="flashlight-text has no wheel for it")
 
@@ -143,3 +143,18 @@ def test_a_language_model_in_other_letters_is_refused(arpa):
 def test_another_alphabets_probabilities_are_refused():
     with pytest.raises(ValueError, match="3 characters"):
         Beam(Alphabet(ENGLISH))(np.zeros((4, 3), np.float32))
+
+
+def test_the_one_word_is_chosen_by_all_places_it_may_stand_in():
+    """As torch's CTC loss has it; the greedy path may well be two words, or none."""
+    import torch
+
+    words = Words(["one", "two", "three"])
+    for seed in range(20):
+        torch.manual_seed(seed)
+        log_probs = torch.randn(6, 4).mul(2).log_softmax(-1)
+        losses = [
+            torch.nn.functional.ctc_loss(log_probs[:, None], torch.tensor([[n]]), torch.tensor([6]), torch.tensor([1]))
+            for n in (1, 2, 3)
+        ]
+        assert chosen(log_probs.numpy(), words) == words.decode([1 + int(torch.tensor(losses).argmin())])

@@ -10,6 +10,7 @@ from training.common.errors import RecipeError
 from training.common.recipe import load
 from training.ctc import compare as room
 from training.ctc.comparison import Cell, Comparison, Fold
+from training.ctc.pretrain import Pretraining
 from training.ctc.recipe import CtcRecipe, to_toml
 from training.ctc.report import converged
 
@@ -99,9 +100,11 @@ def test_when_a_curve_has_converged():
     assert converged([]) == 0
 
 
-@pytest.mark.parametrize("name", ["compare", "digits", "digits_unseen", "telephone_en", "telephone_en_conformer"])
+@pytest.mark.parametrize(
+    "name", ["compare", "digits", "digits_unseen", "digits_taught", "hearing", "telephone_en", "telephone_en_conformer"]
+)
 def test_the_recipes_that_come_along_can_be_read(name):
-    kind = Comparison if name == "compare" else CtcRecipe
+    kind = {"compare": Comparison, "hearing": Pretraining}.get(name, CtcRecipe)
     assert load(RECIPES / f"{name}.toml", kind).data.manifests
 
 
