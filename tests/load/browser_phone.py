@@ -1,6 +1,6 @@
 """A real browser calls a real server: Chromium opens /phone, a recorded caller is its microphone, the example agent books a slot.
 
-    python tests/load/browser_phone.py --chrome /usr/bin/chromium --out runs/browser
+    python -m tests.load.browser_phone --chrome /usr/bin/chromium --out runs/browser
 
 Prints the transcript on the page, in the dump, and the row in the clinic's database, which must agree, and the response gaps by the
 server's measure and by the page's own; leaves screenshots in the folder. Exit status 1 when they do not agree. Takes a browser, the
