@@ -156,6 +156,20 @@ def test_what_is_behind_the_last_state_is_not_heard(said: Path, recipe: OverlapR
         torch.testing.assert_close(net(states[:1], lengths[:1]), net(states, lengths)[:1])
 
 
+def test_the_most_that_was_heard_is_not_the_nothing_behind_it() -> None:
+    class Low(torch.nn.Module):
+        def forward(self, seen: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return torch.full((*seen.shape[:2], 2 * seen.shape[2]), -0.5), None
+
+    net = OverlapNet(OverlapSettings(size=2, width=8)).eval()
+    net.memory = Low()
+    torch.nn.init.ones_(net.say.weight)
+    torch.nn.init.zeros_(net.say.bias)
+    with torch.inference_mode():
+        said = net.logits(torch.zeros(1, STATES, 2), torch.tensor([9]))
+    torch.testing.assert_close(said, torch.tensor([-0.5 * 32]))
+
+
 def test_a_missing_voice_is_named(tmp_path: Path, recipe: OverlapRecipe) -> None:
     with pytest.raises(DataError, match="overlap-speak"):
         prepare(recipe, tmp_path, tmp_path, "train")
