@@ -119,7 +119,6 @@ class Analyst:
             stderr=asyncio.subprocess.DEVNULL,
             env=for_child(self._keys, OPENBLAS_NUM_THREADS="1"),
             cwd=_ROOT,
-            start_new_session=True,  # Ctrl-C goes to the parent
         )
         try:
             async with asyncio.timeout(_CHILD_S):

@@ -11,6 +11,7 @@ from pipelines.analysis.analysis import Analysis, encode
 from pipelines.analysis.analyze import analyze
 from pipelines.analysis.files import read_analysis
 from pipelines.errors import AlloError, DumpError
+from pipelines.niceness import give_way
 from pipelines.replay.dump import Dump, read_dump
 from pipelines.replay.sealed import Keys
 from server.console.past_page import call_page, versus_page
@@ -70,8 +71,7 @@ def do(job: Job) -> Answer:
 
 
 def main() -> None:
-    if hasattr(os, "nice"):
-        os.nice(19)
+    give_way()
     os.umask(0o077)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever prints must not be taken for an answer

@@ -1,7 +1,7 @@
 """The console's pages: templates, and what they are told. Whatever a caller or a carrier said may be anything: the environment escapes
 every word, and long ones are cut."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -35,9 +35,13 @@ HEADERS = {
 
 def page(template: str, lang: str = "en", **told: object) -> str:
     """A page, drawn. `lang`: "en" or "fr"."""
-    return (
-        _environment().get_template(template).render(lang=lang, _=words(lang), script_words=_script_words(lang), **told)
-    )
+    return "".join(pieces(template, lang, **told))
+
+
+def pieces(template: str, lang: str = "en", **told: object) -> Iterator[str]:
+    """A page, as it is drawn: a row of a list is some dozen pieces."""
+    told = {"lang": lang, "_": words(lang), "script_words": _script_words(lang), **told}
+    return _environment().get_template(template).generate(told)
 
 
 def prepare() -> None:

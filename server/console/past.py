@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from pipelines.errors import DumpError, ModelError
+from server.config import Config
 from server.console.archive import Archive, ArchiveError
 from server.console.audit import Audit
 from server.console.download import tarred
@@ -19,7 +20,7 @@ from server.console.live import LiveRoutes
 from server.console.numbers import Numbers
 from server.console.pages import masked
 from server.console.replays import Replay, ReplayError, Replays, asked
-from server.console.responses import about, html, message, plain, ranged
+from server.console.responses import about, html, listed, message, plain, ranged
 from server.console.search import PAGE, Search
 from server.console.sounds import Sounds
 from server.console.workshop import Job, Workshop, WorkshopError
@@ -36,6 +37,7 @@ class PastRoutes:
         self._workshop = Workshop(self._keys)
         self._sounds = Sounds(self._workshop)
         self._numbers = Numbers()
+        self._recognisers = _recognisers(house.config)  # now: reading the manifests takes 5 ms
         self._replays = Replays(self._keys)
         self._heard: OrderedDict[tuple[str, str], float] = OrderedDict()
         house.forgetful += [self._sounds.forget, self._replays.forget]
@@ -87,7 +89,7 @@ class PastRoutes:
                 unavailable = str(error)
         indexing = archive is not None and not archive.scanned.is_set()
         unopened = len(archive.unopened) if archive is not None else 0
-        return html(
+        return await listed(
             request,
             "calls.html.j2",
             **told,
@@ -130,7 +132,7 @@ class PastRoutes:
         folder = self._folder(request)
         if folder is None:
             return self._missing(request)
-        told = {**about(request), "recognisers": self._recognisers()}
+        told = {**about(request), "recognisers": self._recognisers}
         return await self._drawn(request, Job("page", str(folder), told=told))
 
     async def _drawn(self, request: web.Request, job: Job) -> web.Response:
@@ -139,12 +141,6 @@ class PastRoutes:
         except WorkshopError as error:
             return message(request, 503, "This call cannot be shown", str(error))
         return web.Response(body=body, content_type="text/html", charset="utf-8")
-
-    def _recognisers(self) -> list[str]:
-        try:
-            return [card.name for card in self._house.config.registry() if card.port == "stt"]
-        except ModelError:
-            return []
 
     async def sound(self, request: web.Request) -> web.StreamResponse:
         folder = self._folder(request)
@@ -205,7 +201,7 @@ class PastRoutes:
         if folder is None:
             return self._missing(request)
         form = await self._door.form(request)
-        wanted, changed = asked(form, self._recognisers())
+        wanted, changed = asked(form, self._recognisers)
         if wanted is None:
             return message(request, 400, "It cannot be replayed so", changed)
         source = self._house.source
@@ -279,6 +275,14 @@ class PastRoutes:
         except ArchiveError as error:
             return message(request, 503, "Not all is removed", str(error))
         return None
+
+
+def _recognisers(config: Config) -> list[str]:
+    """Those that a call can be replayed with."""
+    try:
+        return [card.name for card in config.registry() if card.port == "stt"]
+    except ModelError:
+        return []
 
 
 def _versus(request: web.Request, replay: Replay) -> Job:

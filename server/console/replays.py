@@ -123,7 +123,6 @@ class Replays:
             env=child_environment(self._keys),
             cwd=ROOT,
             limit=_LINE,
-            start_new_session=True,  # Ctrl-C goes to the parent
         )
         try:
             with suppress(ConnectionError):  # it died: its end says so

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pipelines.errors import AlloError
+from pipelines.niceness import give_way
 from pipelines.replay.dump import Dump, read_dump
 from pipelines.replay.policy import changed
 from pipelines.replay.recorded import RecordedAnswers
@@ -105,8 +106,7 @@ def _changed(config: Config, request: Request, recorded: Dump) -> Config:
 
 
 def main() -> int:
-    if hasattr(os, "nice"):
-        os.nice(19)
+    give_way()
     os.umask(0o077)
     sys.stdout = sys.stderr  # what libraries print is for nobody
     try:

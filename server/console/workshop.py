@@ -119,7 +119,6 @@ class Workshop:
                 stderr=asyncio.subprocess.DEVNULL,
                 env=child_environment(self._keys),
                 cwd=ROOT,
-                start_new_session=True,  # Ctrl-C goes to the parent
             )
         return self._child
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.analysis.cards import without_cards
 from pipelines.errors import AlloError
+from pipelines.niceness import give_way
 from pipelines.replay.dump import META, TRANSCRIPT, Dump, Pages, encode_meta, encode_transcript, read_dump
 from pipelines.replay.sealed import PLAIN, Keys
 from server.recording_keys import for_child
@@ -97,7 +98,7 @@ def redact_apart(folder: Path, keys: Keys = PLAIN) -> bool:
 
 
 if __name__ == "__main__":
-    os.nice(19)
+    give_way()
     try:
         redact(Path(sys.argv[1]), Keys.of_environment(os.environ))
     except (AlloError, OSError) as error:

@@ -101,7 +101,6 @@ class EmbeddedEngine:
             stderr=asyncio.subprocess.PIPE,
             env=environment,
             cwd=Path(__file__).parents[3],
-            start_new_session=True,  # Ctrl-C goes to the parent, which ends calls first
         )
         assert process.stdin is not None
         assert process.stdout is not None

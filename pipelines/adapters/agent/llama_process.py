@@ -10,6 +10,8 @@ import json
 import os
 import sys
 
+from pipelines.niceness import give_way
+
 _NICENESS = 10
 """Of all that computes for a call the language model can wait best: a transcript comes before its answer, and a chunk must be spoken
 before the next one is needed. Where nothing else computes, it costs nothing."""
@@ -17,7 +19,7 @@ before the next one is needed. Where nothing else computes, it costs nothing."""
 
 def main() -> None:
     order = json.loads(sys.stdin.buffer.readline())
-    os.nice(_NICENESS)
+    give_way(_NICENESS)
 
     import xllamacpp  # here, not above: 100 MB of shared library that only this process needs
 
