@@ -151,7 +151,8 @@ class Index:
         if not search.terms() or not ids:
             return {}
         marks = ", ".join("?" * len(ids))
-        sql = f"SELECT rowid, snippet(words, 0, ?, ?, '…', 14) FROM words WHERE words MATCH ? AND rowid IN ({marks})"
+        # The plus: SQLite would look for the words anew for each of the calls, at ten times the cost.
+        sql = f"SELECT rowid, snippet(words, 0, ?, ?, '…', 14) FROM words WHERE words MATCH ? AND +rowid IN ({marks})"
         return {rowid: _parts(text) for rowid, text in self._db.execute(sql, (*_MARKS, search.terms(), *ids))}
 
     def choices(self) -> Choices:
