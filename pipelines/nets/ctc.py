@@ -2,6 +2,8 @@
 
     features -> (x - mean) / deviation -> [learned filters] -> `stride` frames joined into one -> body -> characters
 
+With `whole` there is one output for all frames, made of what the body says and of the joined features: a CTC of a single frame.
+
 CTC: Graves et al. 2006. Number 0 of the output is its blank. `training/ctc/CTC.md` walks through it.
 """
 
@@ -20,6 +22,7 @@ from pipelines.nets.recurrent import CnnRecurrent, Recurrent
 from pipelines.nets.settings import NetSettings
 from pipelines.nets.transformer import Transformer
 from pipelines.nets.waveform import Waveform
+from pipelines.nets.whole import Whole
 
 
 def build(settings: NetSettings, vocabulary_size: int) -> "CtcNet":
@@ -38,10 +41,15 @@ class CtcNet(nn.Module):
         self.register_buffer("deviation", torch.ones(size))
         self.waveform = Waveform(settings.bands) if settings.input == "raw" else None
         inside = settings.bands if self.waveform else size
-        self.join = nn.Sequential(nn.Linear(inside * settings.stride, settings.width), nn.LayerNorm(settings.width))
+        beside = inside * settings.stride
+        self.join = nn.Sequential(nn.Linear(beside, settings.width), nn.LayerNorm(settings.width))
         self.dropout = nn.Dropout(settings.dropout)
         self.body = _body(settings)
-        self.head = nn.Linear(settings.width, vocabulary_size)
+        self.head: nn.Module = (
+            Whole(settings.width + beside, settings.whole, vocabulary_size)
+            if settings.whole
+            else nn.Linear(settings.width, vocabulary_size)
+        )
 
     def normalise_by(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
         """Keep the moments of the training data (`pipelines.audio.features.Moments`), each of shape (F,), with the weights."""
@@ -53,8 +61,17 @@ class CtcNet(nn.Module):
 
         Padding beyond an item's length may hold anything finite in and holds nothing of use out.
         """
-        frames, lengths = self.heard(features, lengths)
-        return self.characters(frames), lengths
+        if not self.settings.whole:
+            frames, lengths = self.heard(features, lengths)
+            return self.characters(frames), lengths
+        frames, mask = self.described(features, lengths)
+        return self.head(frames, mask).float().log_softmax(-1), torch.ones_like(lengths)
+
+    def described(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What the body makes of each frame and beside it the frame itself, shape (B, T', width + stride * F), and a mask (B, T'): what `Whole` hears."""
+        beside, lengths = self._beside(features, lengths)
+        mask = _mask(lengths, beside.shape[1])
+        return torch.cat((self.body(self.dropout(self.join(beside)), mask), beside), -1), mask
 
     def heard(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What the body makes of each frame, shape (B, T', width), and lengths' (B,): all but the last layer."""
@@ -64,6 +81,10 @@ class CtcNet(nn.Module):
 
     def joined(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised, filtered, and every `stride` frames made one; the last is filled up with zeros."""
+        beside, lengths = self._beside(features, lengths)
+        return self.join(beside), lengths
+
+    def _beside(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         features = hide((features - self.mean) / self.deviation, _mask(lengths, features.shape[1]))
         if self.waveform:
             features = self.waveform(features)
@@ -72,7 +93,7 @@ class CtcNet(nn.Module):
         stride = self.settings.stride
         batch, length, size = features.shape
         features = nn.functional.pad(features, (0, 0, 0, -length % stride))
-        return self.join(features.reshape(batch, -1, stride * size)), -(-lengths // stride)
+        return features.reshape(batch, -1, stride * size), -(-lengths // stride)
 
     def characters(self, frames: Tensor) -> Tensor:
         """What the body made of frames, as log probabilities."""
@@ -80,6 +101,8 @@ class CtcNet(nn.Module):
 
     def frames_out(self, frames_in: int) -> int:
         """Output frames for an item of `frames_in` rows of features (samples, for "raw")."""
+        if self.settings.whole:
+            return 1
         frames = Waveform.frames_out(frames_in) if self.waveform else frames_in
         return -(-frames // self.settings.stride)
 
@@ -90,9 +113,9 @@ class CtcNet(nn.Module):
     def causal(self) -> bool:
         """Whether it can write while it listens: "mlp" and "cnn" wait for a fixed number of frames, "lstm" and "gru" for none.
 
-        The others look at the whole utterance at each frame, and so does `levelled`: a partial means to run them over it again.
+        The others look at the whole utterance at each frame, and so do `levelled` and `whole`: a partial means to run them over it again.
         """
-        return self.body.future is not None and not self.settings.levelled
+        return self.body.future is not None and not self.settings.levelled and not self.settings.whole
 
     @property
     def parameters_count(self) -> int:

@@ -33,6 +33,8 @@ class NetSettings(BaseModel):
     heads: int = Field(4, ge=1, le=32)
     """Of attention; divides `width` ("transformer", "conformer")."""
     dropout: float = Field(0.1, ge=0.0, lt=1.0)
+    whole: int = Field(0, ge=0, le=1024)
+    """Detectors of a last layer that says one word of the whole clip (`whole.py`); 0 writes frame by frame."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

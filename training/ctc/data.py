@@ -184,10 +184,24 @@ class Batches:
 
     def moments(self) -> tuple[Floats, Floats]:
         """Mean and deviation of the features over the training data and some of its variations, for `CtcNet.normalise_by`."""
-        moments = Moments(self.features.size)
+        return self._moments(self.features.size, lambda frames: frames)
+
+    @torch.inference_mode()
+    def described(self) -> tuple[Floats, Floats]:
+        """The same of what the net as it is makes of them, for `Whole.normalise_by`."""
+
+        def describe(frames: Floats) -> Floats:
+            return self.net.described(*pad([frames]))[0][0].numpy()
+
+        self.net.eval()  # the loop sets it back
+        size = describe(self.frames(self.utterances[0], 0)).shape[1]
+        return self._moments(size, describe)
+
+    def _moments(self, size: int, of: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
+        moments = Moments(size)
         for utterance in self.utterances:
             for number in range(min(3, self.variations.settings.variations)):
-                moments.add(self.frames(utterance, number))
+                moments.add(of(self.frames(utterance, number)))
         return moments.mean, moments.deviation
 
 

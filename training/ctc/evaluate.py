@@ -14,7 +14,6 @@ from training.common.measures import Errors, character_errors, interval, rate, w
 from training.ctc.data import Utterance
 
 _TOGETHER = 32  # clips run at once
-_IMPOSSIBLE = 1e4
 
 
 @dataclass(frozen=True)
@@ -48,48 +47,9 @@ class Heard:
 def ctc_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """CTC's loss: for each clip, by the characters of its label; then the mean."""
     log_probs, lengths = model(batch["features"], batch["lengths"])
-    return _by_characters(log_probs, lengths, batch)
-
-
-def _by_characters(log_probs: torch.Tensor, lengths: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.nn.functional.ctc_loss(
         log_probs.transpose(0, 1), batch["labels"], lengths, batch["label_lengths"], blank=0
     )
-
-
-class Choice:
-    """CTC's loss (`ctc_loss`), and `weight` times that of choosing the clip's text among `labels`, all that there are: the cross entropy of CTC's
-    probability of each. CTC alone asks how likely the right text is, this how much likelier than the wrong ones (maximum mutual
-    information, Bahl et al. 1986); for a menu's words it is what they will be asked."""
-
-    def __init__(self, labels: Sequence[Sequence[int]], weight: float) -> None:
-        self._weight = weight
-        self._number = {tuple(label): number for number, label in enumerate(labels)}
-        self._labels = torch.tensor([character for label in self._number for character in label])
-        self._lengths = torch.tensor([len(label) for label in self._number])
-
-    def __call__(self, model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        log_probs, lengths = model(batch["features"], batch["lengths"])
-        said = batch["labels"].cpu().split(batch["label_lengths"].tolist())
-        right = torch.tensor([self._number[tuple(label.tolist())] for label in said], device=log_probs.device)
-        scores = self.scores(log_probs, lengths)
-        return _by_characters(log_probs, lengths, batch) + self._weight * torch.nn.functional.cross_entropy(
-            scores, right
-        )
-
-    def scores(self, log_probs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Log probability of each text, shape (B, texts), of `log_probs` (B, T, V)."""
-        clips, texts = len(log_probs), len(self._number)
-        losses = torch.nn.functional.ctc_loss(
-            log_probs.transpose(0, 1).repeat_interleave(texts, dim=1),
-            self._labels.to(log_probs.device).repeat(clips),
-            lengths.repeat_interleave(texts),
-            self._lengths.to(log_probs.device).repeat(clips),
-            reduction="none",
-            zero_infinity=True,
-        ).view(clips, texts)
-        # A text with more characters than the clip has frames cannot be it, and its gradient would be no number.
-        return -losses.masked_fill(losses == 0, _IMPOSSIBLE)
 
 
 @torch.inference_mode()

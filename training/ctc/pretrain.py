@@ -210,8 +210,9 @@ def start(net: CtcNet, folder: Path, *, held: bool = False) -> None:
         raise RecipeError(
             f"start: {folder} holds no net to start from ({error}). Make it with `allo train pretrain`."
         ) from error
-    mine = net.settings.model_dump(exclude={"dropout"}) | {"layers": min(net.settings.layers, theirs.layers)}
-    if other := [key for key, value in theirs.model_dump(exclude={"dropout"}).items() if mine[key] != value]:
+    free = {"dropout", "whole"}
+    mine = net.settings.model_dump(exclude=free) | {"layers": min(net.settings.layers, theirs.layers)}
+    if other := [key for key, value in theirs.model_dump(exclude=free).items() if mine[key] != value]:
         wanted = ", ".join(f"{key} = {json.dumps(getattr(theirs, key))}" for key in other)
         raise RecipeError(f"start: the net in {folder} is of another build. Set [net] {wanted}.")
     net.load_state_dict(net.state_dict() | weights)

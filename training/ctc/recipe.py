@@ -56,11 +56,6 @@ class CtcRecipe(Section):
         False, description="Whether the server may write the training's words alone (beam search), as in a menu."
     )
     one: bool = Field(False, description="Whether one of the alphabet's words is all that is ever said.")
-    choice: float = Field(
-        0.0,
-        ge=0,
-        description="Weight of a second loss, of choosing among the training's texts; for a menu's few words.",
-    )
     start: str = Field("", description="A folder of `allo train pretrain`, whose net this one goes on from.")
     held: bool = Field(
         False, description="Whether what `start` has learnt is left as it is, and only layers that it has not learn."
@@ -73,6 +68,8 @@ class CtcRecipe(Section):
             raise ValueError("words = true searches among words by their letters; an alphabet of words has none.")
         if self.one and not isinstance(self.data.alphabet, list):
             raise ValueError("one = true chooses among words: name them all in data.alphabet.")
+        if self.net.whole and not self.one:
+            raise ValueError("net.whole says one word of a whole clip: set one = true.")
         return self
 
     def letters(self) -> Alphabet:

@@ -12,18 +12,17 @@ import torch
 from pipelines.nets.alphabet import Words
 from pipelines.nets.ctc import CtcNet, build
 from pipelines.nets.decoding import Beam, chosen
-from training.common.errors import RecipeError
+from pipelines.nets.whole import Whole
 from training.common.loop import Outcome, train
 from training.common.measures import rate
 from training.ctc.data import Batches, Floats, Utterance, Variations, divided, heard
-from training.ctc.evaluate import Choice, Heard, ctc_loss, listen
+from training.ctc.evaluate import Heard, ctc_loss, listen
 from training.ctc.exporting import export_net
 from training.ctc.pretrain import start
 from training.ctc.recipe import CtcRecipe
 from training.ctc.words import FILE, write_arpa
 
 Say = Callable[[str], None]
-_MOST_TEXTS = 200
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,8 @@ def fit(
         start(net, Path(recipe.start), held=recipe.held)
     else:
         net.normalise_by(*batches.moments())
+    if isinstance(net.head, Whole):
+        net.head.normalise_by(*batches.described())
     search: Callable[[Floats], str] | None = _search(recipe, prepared, out) if recipe.words else None
     if recipe.one and isinstance(letters, Words):
         search = partial(chosen, alphabet=letters)
@@ -119,7 +120,7 @@ def fit(
 
     outcome = train(
         net,
-        loss=Choice(_texts(prepared), recipe.choice) if recipe.choice else ctc_loss,
+        loss=ctc_loss,
         batches=batches,
         evaluate=evaluate if prepared.validation else None,
         # What it will be asked for; the loss of unseen speakers rises with the net's confidence, long before it has learnt to write.
@@ -138,15 +139,6 @@ def fit(
         validation=listen(net, prepared.validation, letters, search) if prepared.validation else None,
         test=listen(net, prepared.test, letters, search) if prepared.test else None,
     )
-
-
-def _texts(prepared: Prepared) -> list[list[int]]:
-    texts = sorted({tuple(u.label) for u in prepared.train})
-    if len(texts) > _MOST_TEXTS:
-        raise RecipeError(
-            f"choice: the training has {len(texts)} different texts; choosing among more than {_MOST_TEXTS} takes too long. Set it to 0."
-        )
-    return [list(text) for text in texts]
 
 
 def _search(recipe: CtcRecipe, prepared: Prepared, out: Path) -> Beam:

@@ -101,7 +101,7 @@ def test_when_a_curve_has_converged():
 
 
 @pytest.mark.parametrize(
-    "name", ["compare", "digits", "digits_unseen", "digits_taught", "hearing", "telephone_en", "telephone_en_conformer"]
+    "name", ["compare", "digits", "digits_taught", "hearing", "telephone_en", "telephone_en_conformer"]
 )
 def test_the_recipes_that_come_along_can_be_read(name):
     kind = {"compare": Comparison, "hearing": Pretraining}.get(name, CtcRecipe)

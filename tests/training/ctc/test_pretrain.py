@@ -111,17 +111,17 @@ def test_states_between_two_lie_on_a_line():
     np.testing.assert_allclose(between(states[:1], np.array([0.0, 3.0])), [[0], [0]])
 
 
-def test_whole_words_over_ears_that_are_held(data, lessons, recipe, tmp_path):
-    """What was taught stays to the bit, a layer more and the one that writes learn, and the server hears words."""
+@pytest.mark.parametrize("whole", [0, 8])
+def test_words_over_ears_that_are_held(data, lessons, recipe, tmp_path, whole):
+    """What was taught stays to the bit, a layer more and the one that writes learn, and the server hears words: frame by frame, or of the clip as a whole."""
     start = pretrain(lessons, data, tmp_path / "hearing", asked=bands, quiet=True, say=silent)
     words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     small = recipe(
-        net=NET | {"layers": 2},
+        net=NET | {"layers": 2, "whole": whole},
         data={"alphabet": words},
         start=str(start),
         held=True,
         one=True,
-        choice=1.0,
         loop={"steps": 20, "evaluate_every": 20},
     )
     done = fit(small, prepare(small, data), tmp_path / "run", quiet=True)
@@ -134,5 +134,10 @@ def test_whole_words_over_ears_that_are_held(data, lessons, recipe, tmp_path):
     served = kinds.load("stt", "ctc", folder, threads=1)
     heard = {served.transcribe(u.audio, languages=["en"], final=True).text for u in prepare(small, data).train}
     assert heard <= set(words)
+    if whole:
+        assert done.net.head.deviation.ne(1).any()  # of the frames that it is taught with
+        assert served.log_probs(np.zeros(16_000, np.float32)).shape == (1, 11)
     with pytest.raises(ValidationError, match="an alphabet of words has none"):
         recipe(words=True, data={"alphabet": words})
+    with pytest.raises(ValidationError, match="set one = true"):
+        recipe(net=NET | {"whole": 8})
