@@ -2,17 +2,19 @@
 
     python -m tests.load.model_cost --data DIR                                  # every model of the store that is here
     python -m tests.load.model_cost --data DIR --only silero-vad --model runs/vad/allo-voicing
+    python -m tests.load.model_cost --data DIR --untrained                      # nets of ours that are not carried, as they begin (needs torch)
 
 Processor time of the whole process (user and system), models with one thread, the least of five goes: a busy machine changes it little. The audio is one
 reader of LibriSpeech on a telephone line, a window (32 ms) at a time for what hears a call as it comes.
 
 A turn detector is asked once a pause and an overlap detector once a window of an overlap, so theirs is for a question (8 and 0.5 s of audio); sentiment's for a sentence of
-ten words. "diarize" is `allo diarize` with that speaker encoder and Silero. Parameters are the numbers in the weights' files, and empty where they cannot be read.
+ten words. "language" is a question of 2 s; most of it is the encoder's pass, which the final needs in any case. "diarize" is `allo diarize` with that speaker encoder and Silero. Parameters are the numbers in the weights' files, and empty where they cannot be read.
 """
 
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,13 +26,14 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.adapters import kinds
+from pipelines.adapters.stt.whisper import Whisper
 from pipelines.errors import ModelError
 from pipelines.models import exported, self_test
-from pipelines.models.card import ModelCard
 from pipelines.models.ports import Audio
 from pipelines.models.store import Store
 from pipelines.speakers.diarize import heard, offline, settings_of, speech_in
 from server.engines import load_model
+from tests.load.languages import guess
 from training.common import audio, manifests
 from training.common.telephony import plain
 from training.denoise.table import cleaned
@@ -130,35 +133,52 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="models of the store")
     parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="FOLDER", help="exported ones")
+    parser.add_argument("--untrained", action="store_true", help="nets of ours that are not carried")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     console, store, line = Console(stderr=True), Store(), line_of(options.data)
     rows: list[dict[str, Any]] = []
 
-    def measure(card: ModelCard, folder: Path, model: Any) -> None:
-        run, divisor = work(card.port, model, line)
-        counted = None if card.package else parameters(folder)
-        rows.append({"model": card.name, "port": card.port, "ms": cpu_ms(run) / divisor, "parameters": counted})
-        if card.port == "speaker":
+    def measure(name: str, port: str, model: Any, counted: int | None) -> None:
+        run, divisor = work(port, model, line)
+        rows.append({"model": name, "port": port, "ms": cpu_ms(run) / divisor, "parameters": counted})
+        if port == "speaker":
             ms = cpu_ms(lambda: _diarized(model, store, line)) / (len(line) / _RATE)
-            rows.append({"model": card.name, "port": "diarize", "ms": ms, "parameters": counted})
+            rows.append({"model": name, "port": "diarize", "ms": ms, "parameters": counted})
 
     for card in store.registry:
-        if card.port in PORTS and (card.name in options.only or not (options.only or options.model)):
+        if card.port in PORTS and (
+            card.name in options.only or not (options.only or options.model or options.untrained)
+        ):
             try:
-                measure(card, store.path(card.name), load_model(store, card.name))
+                counted = None if card.package else parameters(store.path(card.name))
+                measure(card.name, card.port, load_model(store, card.name), counted)
             except ModelError as error:
                 console.print(f"{card.name} is left out: {error}")
+    if options.only == ["whisper-base"] or not (options.only or options.model or options.untrained):
+        whisper, two = Whisper(store.path("whisper-base"), threads=1), line[: 2 * _RATE]
+        rows.append(
+            {"model": "whisper-base", "port": "language", "ms": cpu_ms(lambda: guess(whisper, two, ("en", "fr")))}
+        )
+        rows[-1]["parameters"] = None
     for folder in options.model:
         card = exported.check(folder)
         encoder = store.path(card.encoder) if card.encoder else None
-        measure(card, folder, kinds.load_added(card, folder, encoder=encoder))
+        measure(card.name, card.port, kinds.load_added(card, folder, encoder=encoder), parameters(folder))
+    if options.untrained:
+        from tests.load.untrained import written
+
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, port, kind, folder in written(Path(scratch)):
+                measure(name, port, kinds.load(port, kind, folder), parameters(folder))
     if options.json:
         json.dump(rows, sys.stdout)
         return
     table = Table("model", "for", "CPU ms", "of", "parameters")
     for row in rows:
-        unit = {"turn": "a question", "overlap": "a question", "sentiment": "a sentence"}.get(row["port"], "a second")
+        unit = {"turn": "a question", "overlap": "a question", "language": "a question", "sentiment": "a sentence"}.get(
+            row["port"], "a second"
+        )
         table.add_row(row["model"], row["port"], f"{row['ms']:.2f}", unit, _count(row["parameters"]))
     Console().print(table)
 

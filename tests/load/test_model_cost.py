@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 
+from pipelines.adapters import kinds
 from pipelines.models.store import Store
 from tests.load import model_cost
-from tests.load.model_cost import cpu_ms, parameters
+from tests.load.model_cost import cpu_ms, parameters, work
 
 
 def test_parameters_are_the_numbers_of_the_weights(tmp_path):
@@ -58,3 +59,16 @@ def test_a_model_of_the_store_is_a_row(monkeypatch, capsys, tmp_path):
     assert row["port"] == "sentiment"
     assert row["ms"] > 0
     assert row["parameters"] > 10_000
+
+
+def test_nets_that_are_not_carried_can_be_asked(tmp_path):
+    pytest.importorskip("torch")
+    from tests.load.untrained import written
+
+    line = np.random.default_rng(0).normal(0, 0.05, 16_000).astype(np.float32)
+    asked = {}
+    for name, port, kind, folder in written(tmp_path):
+        run, _ = work(port, kinds.load(port, kind, folder), line)
+        asked[name] = (port, run() is not None, parameters(folder) > 10_000)
+    assert {port for port, *_ in asked.values()} == {"vad", "denoise", "turn", "speaker", "extract", "emotion"}
+    assert all(all(fine) for _, *fine in asked.values())

@@ -138,6 +138,19 @@ def run(recipe: EmotionRecipe, data: Path, out: Path, say: Say = print) -> Path:
     return folder
 
 
+def to_onnx(net: EmotionNet, temperature: float, path: Path) -> None:
+    """frames (1, T, SIZE) of any T -> log_p (1, labels)."""
+    torch.onnx.export(
+        Served(net, temperature).eval(),
+        (torch.zeros(1, 200, SIZE),),
+        path,
+        input_names=["frames"],
+        output_names=["log_p"],
+        dynamic_axes={"frames": {1: "T"}},
+        dynamo=False,
+    )
+
+
 def written(
     folder: Path, recipe: EmotionRecipe, trained: object, temperature: float, angry_at: float
 ) -> dict[str, Path]:
@@ -146,15 +159,7 @@ def written(
     (folder / verdict.FILE).write_bytes(msgspec.json.format(msgspec.json.encode(config)))
     names = [verdict.FILE]
     if isinstance(trained, EmotionNet):
-        torch.onnx.export(
-            Served(trained, temperature).eval(),
-            (torch.zeros(1, 200, SIZE),),
-            folder / "model.onnx",
-            input_names=["frames"],
-            output_names=["log_p"],
-            dynamic_axes={"frames": {1: "T"}},
-            dynamo=False,
-        )
+        to_onnx(trained, temperature, folder / "model.onnx")
         names.append("model.onnx")
     else:
         cooled = trained.cooled(temperature)
