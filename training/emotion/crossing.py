@@ -42,12 +42,13 @@ class Prepared:
 @dataclass
 class Crossed:
     """`logits` (clips, labels) of speakers who were left out; `calm`: mean over the folds of what each made of the callers
-    (probability of anger); `caught`: share of the unseen speakers' angry clips above that fold's own threshold."""
+    (probability of anger); `caught`: share of the unseen speakers' angry clips above that fold's own threshold; `parameters`: of one of the models."""
 
     logits: Floats
     calm: dict[str, Floats]
     caught: float
     alarms: dict[str, float]
+    parameters: int
 
 
 Fitted = Callable[[Sequence[NDArray[np.float32]]], Floats]
@@ -98,7 +99,7 @@ def cross(recipe: EmotionRecipe, prepared: Prepared, seed: int, out: Path, say: 
     groups = by_speaker(prepared.spoken)
     for speaker, aside in groups.items():
         places = [i for name, some in groups.items() if name != speaker for i in some]
-        model, _ = fit(recipe, prepared, places, seed, out / speaker)
+        model, trained = fit(recipe, prepared, places, seed, out / speaker)
         logits[aside] = model([prepared.inputs[i][0] for i in aside])
         folds.append((aside, {name: model(clips) for name, clips in prepared.calm.items()}))
         said = logits[aside].argmax(1)
@@ -122,4 +123,5 @@ def cross(recipe: EmotionRecipe, prepared: Prepared, seed: int, out: Path, say: 
         calm={name: np.mean([p[name] for p in calm], axis=0) for name in names},
         caught=float(np.mean(caught)) if caught else float("nan"),
         alarms={name: float(np.mean([each[name] for each in alarms])) for name in names},
+        parameters=trained.parameters_count,
     )

@@ -21,6 +21,11 @@ class Linear:
         """(n, numbers) to (n, labels)."""
         return vectors @ self.weights.T + self.bias
 
+    @property
+    def parameters_count(self) -> int:
+        """Numbers that were learnt."""
+        return self.weights.size + self.bias.size
+
     def cooled(self, temperature: float) -> "Linear":
         return Linear(self.weights / temperature, self.bias / temperature)
 

@@ -27,14 +27,15 @@ def uar(truth: Ints, said: Ints, classes: int) -> float:
 
 
 def uar_interval(truth: Ints, said: Ints, speakers: Sequence[str], classes: int, seed: int = 0) -> tuple[float, float]:
-    """Bounds that hold 95 of 100 draws of as many speakers, and of as many clips of each: few speakers, wide bounds."""
+    """Bounds that hold 95 of 100 draws of as many speakers, and of as many clips of each: few speakers, wide bounds. `said` (clips,), or
+    (seeds, clips) for the mean over seeds, each on the same draws."""
     rng = np.random.default_rng(seed)
     names = sorted(set(speakers))
     places = [np.flatnonzero(np.array(speakers) == name) for name in names]
     found = []
     for _ in range(_DRAWS):
         drawn = np.concatenate([rng.choice(places[i], len(places[i])) for i in rng.integers(0, len(names), len(names))])
-        found.append(uar(truth[drawn], said[drawn], classes))
+        found.append(np.mean([uar(truth[drawn], one[drawn], classes) for one in np.atleast_2d(said)]))
     low, high = np.nanpercentile(found, (2.5, 97.5))
     return float(low), float(high)
 

@@ -49,6 +49,7 @@ def table(recipes: Sequence[Path], data: Path, out: Path, overrides: Sequence[st
 def _head(recipe: EmotionRecipe) -> list[str]:
     titles = [
         "model",
+        "parameters",
         "UAR % (95 %)",
         "by seed",
         *recipe.labels,
@@ -65,6 +66,7 @@ def _row(recipe: EmotionRecipe, figures: list[dict[str, Any]]) -> str:
     low, high = first["uar_interval"]
     cells = [
         recipe.name,
+        f"{first['parameters']:,}".replace(",", " "),
         f"{_percent(figures, 'uar')} ({100 * low:.1f} to {100 * high:.1f})",
         ", ".join(f"{100 * each['uar']:.1f}" for each in figures),
         *(f"{100 * mean(each['recalls'][label] for each in figures):.0f}" for label in recipe.labels),

@@ -21,7 +21,6 @@ from training.common.export import Data, export, provenance, require_free
 from training.emotion import measures
 from training.emotion.crossing import Crossed, Prepared, cross, fit, prepare
 from training.emotion.data import noise, noise_licences
-from training.emotion.linear import Linear
 from training.emotion.pictures import confusion_picture
 from training.emotion.recipe import EmotionRecipe
 
@@ -38,7 +37,6 @@ def judge(recipe: EmotionRecipe, prepared: Prepared, found: Crossed) -> dict[str
     names = np.array(speakers)
     return {
         "uar": measures.uar(labels, said, n),
-        "uar_interval": measures.uar_interval(labels, said, speakers, n),
         "recalls": dict(zip(recipe.labels, measures.recalls(labels, said, n).tolist(), strict=True)),
         "speakers": {s: measures.uar(labels[names == s], said[names == s], n) for s in sorted(set(speakers))},
         "confusion": measures.confusion(labels, said, n).tolist(),
@@ -47,25 +45,28 @@ def judge(recipe: EmotionRecipe, prepared: Prepared, found: Crossed) -> dict[str
         "anger_caught": found.caught,
         "false_alarms": found.alarms,
         "angry_at_half": {name: float((p >= measures.LEAST).mean()) for name, p in found.calm.items()},
+        "parameters": found.parameters,
     }
 
 
 def measured(
     recipe: EmotionRecipe, prepared: Prepared, out: Path, say: Say = print
 ) -> tuple[list[dict[str, Any]], Crossed]:
-    """Figures for each seed, and the first seed's crossing."""
-    figures, first = [], None
+    """Figures for each seed, and the first seed's crossing. `uar_interval`, in the first seed's, is that of the mean over seeds."""
+    figures, crossed = [], []
     for seed in recipe.seeds[:1] if recipe.net.linear else recipe.seeds:
         say(f"{recipe.name}, seed {seed}: each speaker left out in turn")
         found = cross(recipe, prepared, seed, out / "folds" / str(seed), say)
-        first = first or found
+        crossed.append(found)
         figures.append(judge(recipe, prepared, found))
-        low, high = figures[-1]["uar_interval"]
-        say(
-            f"unweighted average recall {100 * figures[-1]['uar']:.1f} % ({100 * low:.1f} to {100 * high:.1f}), "
-            f"chance {100 / len(recipe.labels):.0f} %"
-        )
-    return figures, first
+    said = np.stack([found.logits.argmax(1) for found in crossed])
+    low, high = measures.uar_interval(prepared.labels, said, prepared.speakers, len(recipe.labels))
+    figures[0]["uar_interval"] = low, high
+    say(
+        f"unweighted average recall {100 * np.mean([each['uar'] for each in figures]):.1f} % "
+        f"({100 * low:.1f} to {100 * high:.1f}), chance {100 / len(recipe.labels):.0f} %"
+    )
+    return figures, crossed[0]
 
 
 def run(recipe: EmotionRecipe, data: Path, out: Path, say: Say = print) -> Path:
@@ -86,7 +87,7 @@ def run(recipe: EmotionRecipe, data: Path, out: Path, say: Say = print) -> Path:
     angry = recipe.labels.index("anger")
     calm = {name: softmax(model(clips) / temperature, axis=1)[:, angry] for name, clips in prepared.calm.items()}
     bar = measures.threshold(calm, recipe.false_alarms)
-    figures[0] |= {"temperature": temperature, "threshold": bar, "parameters": parameters(trained)}
+    figures[0] |= {"temperature": temperature, "threshold": bar}
     say(
         f"calm callers are called angry in at most {100 * recipe.false_alarms:g} % at a probability of {bar:.2f} (others: {figures[0]['false_alarms']})"
     )
@@ -137,9 +138,17 @@ def run(recipe: EmotionRecipe, data: Path, out: Path, say: Say = print) -> Path:
     return folder
 
 
-def parameters(trained: object) -> int:
-    """Numbers that were learnt."""
-    return trained.weights.size + trained.bias.size if isinstance(trained, Linear) else trained.parameters_count
+def to_onnx(net: EmotionNet, temperature: float, path: Path) -> None:
+    """frames (1, T, SIZE) of any T -> log_p (1, labels)."""
+    torch.onnx.export(
+        Served(net, temperature).eval(),
+        (torch.zeros(1, 200, SIZE),),
+        path,
+        input_names=["frames"],
+        output_names=["log_p"],
+        dynamic_axes={"frames": {1: "T"}},
+        dynamo=False,
+    )
 
 
 def written(
@@ -150,15 +159,7 @@ def written(
     (folder / verdict.FILE).write_bytes(msgspec.json.format(msgspec.json.encode(config)))
     names = [verdict.FILE]
     if isinstance(trained, EmotionNet):
-        torch.onnx.export(
-            Served(trained, temperature).eval(),
-            (torch.zeros(1, 200, SIZE),),
-            folder / "model.onnx",
-            input_names=["frames"],
-            output_names=["log_p"],
-            dynamic_axes={"frames": {1: "T"}},
-            dynamo=False,
-        )
+        to_onnx(trained, temperature, folder / "model.onnx")
         names.append("model.onnx")
     else:
         cooled = trained.cooled(temperature)

@@ -38,7 +38,10 @@ def table(recipe: ExtractRecipe, encoder: SpeakerEncoder, model: Path, recognise
         )
         lines.append(f"| {name} | {100 * rate(errors):.1f} ({100 * low:.1f} to {100 * high:.1f}) | {said} |")
     low, high = interval(rows["extracted"], rows["both"])
-    lines.append(f"\nExtracted against both: {100 * low:+.1f} to {100 * high:+.1f} points of word error.")
+    lines.append(
+        f"\nExtracted against both: {100 * low:+.1f} to {100 * high:+.1f} points of word error, "
+        f"{figures['gained_low']:+.1f} to {figures['gained_high']:+.1f} dB."
+    )
     return "\n".join(lines)
 
 

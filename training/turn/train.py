@@ -104,6 +104,20 @@ def run(
     return folder
 
 
+def to_onnx(net: EndingNet, frames: int, path: Path) -> None:
+    """frames (1, frames, tune.SIZE) -> p_end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the newer exporter needs two packages more for the same graph
+        torch.onnx.export(
+            net,
+            (torch.zeros(1, frames, tune.SIZE),),
+            str(path),
+            dynamo=False,
+            input_names=["frames"],
+            output_names=["p_end"],
+        )
+
+
 def export_net(
     net: EndingNet, recipe: TurnRecipe, parts: Mapping[str, list[Turn]], figures: Mapping[str, Any], folder: Path
 ) -> Path:
@@ -111,16 +125,7 @@ def export_net(
     length = recipe.net.build().frames
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, FILE)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the newer exporter needs two packages more for the same graph
-            torch.onnx.export(
-                net,
-                (torch.zeros(1, length, tune.SIZE),),
-                str(path),
-                dynamo=False,
-                input_names=["frames"],
-                output_names=["p_end"],
-            )
+        to_onnx(net, length, path)
         return export(
             folder,
             name=folder.name,

@@ -21,6 +21,7 @@ from training.emotion import measures  # noqa: E402
 from training.emotion import recipe as recipes  # noqa: E402
 from training.emotion.crossing import cross, prepare  # noqa: E402
 from training.emotion.data import by_speaker, read  # noqa: E402
+from training.emotion.linear import Linear  # noqa: E402
 from training.emotion.recipe import EmotionRecipe  # noqa: E402
 from training.emotion.table import table  # noqa: E402
 from training.emotion.train import run  # noqa: E402
@@ -93,13 +94,15 @@ def test_whoever_is_judged_was_not_heard(data, tmp_path, monkeypatch):
     taught = []
     from training.emotion import crossing
 
+    found = Linear(np.zeros((2, 3)), np.zeros(2))
+
     monkeypatch.setattr(
         crossing,
         "fit",
-        lambda r, p, places, seed, out: (taught.append(set(places)), (lambda x: np.zeros((len(x), 2)), None))[1],
+        lambda r, p, places, seed, out: (taught.append(set(places)), (lambda x: np.zeros((len(x), 2)), found))[1],
     )
     prepared = prepare(recipe(augment={}), data, lambda _: None)
-    cross(recipe(), prepared, 0, tmp_path, lambda _: None)
+    assert cross(recipe(), prepared, 0, tmp_path, lambda _: None).parameters == 8
     groups = by_speaker(prepared.spoken)
     assert len(taught) == len(groups) == 3
     for places, (speaker, aside) in zip(taught, groups.items(), strict=True):
@@ -138,6 +141,9 @@ def test_measures():
     assert measures.confusion(truth, said, 2).tolist() == [[3, 1], [1, 1]]
     low, high = measures.uar_interval(truth, said, ["a", "a", "b", "b", "a", "b"], 2)
     assert low < 0.625 < high
+    both = measures.uar_interval(truth, np.stack([said, truth]), ["a", "a", "b", "b", "a", "b"], 2)
+    assert both[0] > low
+    assert both[1] == 1.0
     logits = np.array([[4.0, 0], [4, 0], [4, 0], [0, 4], [0, 4], [4, 0]])
     assert measures.temperature(logits, truth) > 2  # too sure of itself
     calm = {"a": np.full(100, 0.1), "b": np.concatenate([np.full(97, 0.2), np.full(3, 0.8)])}

@@ -5,20 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from pipelines.adapters import kinds
 from pipelines.adapters.extract.masked import FILE, Masked
 from pipelines.errors import ModelError
 from pipelines.models import exported
+from pipelines.models.ports import Transcript
 from pipelines.nets.extract import Extractor, ExtractSettings
 from pipelines.speakers.enrolment import unit
 from pipelines.speakers.spectrum import KEPT, analysed
-from training.common import manifests
+from training.common import audio, manifests
+from training.extract import words
 from training.extract.data import Mixer
 from training.extract.measures import mean_with_bounds, si_sdr
 from training.extract.recipe import ExtractRecipe, Mixing
 from training.extract.train import _si_sdr, run, to_onnx
+from training.speakers.data import divided
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"
 
@@ -129,3 +133,41 @@ def test_a_run_leaves_a_model_that_proves_itself(people):
     kinds.load_added(card, folder)
     figures = json.loads((people / "out" / "figures.json").read_text())
     assert figures["gained"] == pytest.approx(figures["extracted"] - figures["mixture"], abs=1e-6)
+
+
+class Ears:
+    """Hears a word where the sound is that of a person alone, and nonsense elsewhere."""
+
+    def __init__(self, alone: list[bytes]) -> None:
+        self._alone = alone
+
+    def transcribe(self, audio, *, languages, final):
+        return Transcript("seven" if audio.tobytes() in self._alone else "what what", languages[0])
+
+
+def test_the_table_says_what_a_mask_that_changes_nothing_is_worth(people, monkeypatch, tmp_path):
+    (people / "long").mkdir()
+    lines = []
+    for i, line in enumerate((DIGITS / "manifest.jsonl").read_text().splitlines()[:12]):
+        soundfile.write(
+            people / "long" / f"{i}.flac", np.tile(audio.load(DIGITS / json.loads(line)["audio"]), 9), 16_000
+        )
+        lines.append(json.dumps({"audio": f"{i}.flac", "text": "seven", "language": "en", "speaker": f"t{i % 3}"}))
+    (people / "long" / "manifest.jsonl").write_text("\n".join(lines))
+    recipe = ExtractRecipe.model_validate(
+        {"name": "a", "data": {"split": ["people/manifest.jsonl"], "test": ["long/manifest.jsonl"]}}
+    )
+    net = Extractor(ExtractSettings(width=16), KEPT, 3)
+    with torch.no_grad():
+        net.mask.weight.zero_()
+        net.mask.bias.fill_(20)  # a mask of one everywhere
+    to_onnx(net, 3, tmp_path / FILE)
+    clips = [c for c in divided(recipe.data, people).test if c.duration >= 1.5]
+    whole = Mixer(clips, recipe.mixing, Toy(), recipe.loop.seed + 9, whole=True)
+    monkeypatch.setattr(words.kinds, "load", lambda *_: Ears([whole(n).wanted.tobytes() for n in range(4)]))
+    monkeypatch.setattr(words.Store, "path", lambda *_: tmp_path)
+    table = words.table(recipe, Toy(), tmp_path, "whisper-base", people, 4)
+    assert "| he alone | 0.0 (0.0 to 0.0) |" in table
+    assert "| both | 200.0 (200.0 to 200.0) |" in table
+    assert "+0.0 to +0.0 points of word error" in table
+    assert table.count("200.0 (200.0 to 200.0)") == 2  # extracted is no better, and the bounds of the difference say so
