@@ -8,14 +8,12 @@ from pathlib import Path
 from pipelines.analysis.analyze import analyze
 from pipelines.analysis.files import write_analysis
 from pipelines.errors import AlloError
-from pipelines.niceness import give_way
 from pipelines.replay.dump import read_dump
 from pipelines.replay.sealed import Keys
 
 
 def main() -> int:
     """Exit status 0, or 1 when the dump cannot be read or the file not be written."""
-    give_way()
     folder = Path(sys.argv[1])
     try:
         keys = Keys.of_environment(os.environ)

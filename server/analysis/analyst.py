@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 def _command(folder: Path) -> tuple[str, ...]:
-    return sys.executable, "-m", "pipelines.analysis", str(folder.absolute())
+    return sys.executable, "-m", "pipelines.niceness", "pipelines.analysis", str(folder.absolute())
 
 
 class _Question(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""`python -m server.console.craft`: the child that `workshop.py` speaks of. Jobs on stdin, answers on stdout, until stdin ends."""
+"""`python -m pipelines.niceness server.console.craft`: the child that `workshop.py` speaks of. Jobs on stdin, answers on stdout, until stdin ends."""
 
 import os
 import sys
@@ -11,7 +11,6 @@ from pipelines.analysis.analysis import Analysis, encode
 from pipelines.analysis.analyze import analyze
 from pipelines.analysis.files import read_analysis
 from pipelines.errors import AlloError, DumpError
-from pipelines.niceness import give_way
 from pipelines.replay.dump import Dump, read_dump
 from pipelines.replay.sealed import Keys
 from server.console.past_page import call_page, versus_page
@@ -71,7 +70,6 @@ def do(job: Job) -> Answer:
 
 
 def main() -> None:
-    give_way()
     os.umask(0o077)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever prints must not be taken for an answer

@@ -1,4 +1,4 @@
-"""Replays that operators ask for: one at a time, in a child process at niceness 19 with a time limit, a few results kept."""
+"""Replays that operators ask for: one at a time, in a child process that gives way to calls, with a time limit, a few results kept."""
 
 import asyncio
 import secrets
@@ -20,7 +20,7 @@ from server.console.workshop import ROOT, child_environment
 
 _WAITING = 4
 _KEPT = 12
-_LIMIT_S = 900.0  # a language model answers a call anew at niceness 19
+_LIMIT_S = 900.0  # a language model answers a call anew when nothing else is to be done
 _LINE = 1 << 20
 _INSTRUCTIONS = 20_000  # characters
 _SWITCHES = ("hold", "speculate")
@@ -115,8 +115,7 @@ class Replays:
     async def _child(self, replay: Replay, request: Request) -> None:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "server.console.rerun",
+            *("-m", "pipelines.niceness", "server.console.rerun"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

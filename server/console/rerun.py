@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from pipelines.errors import AlloError
-from pipelines.niceness import give_way
 from pipelines.replay.dump import Dump, read_dump
 from pipelines.replay.policy import changed
 from pipelines.replay.recorded import RecordedAnswers
@@ -106,7 +105,6 @@ def _changed(config: Config, request: Request, recorded: Dump) -> Config:
 
 
 def main() -> int:
-    give_way()
     os.umask(0o077)
     sys.stdout = sys.stderr  # what libraries print is for nobody
     try:

@@ -1,4 +1,4 @@
-"""What is heavy about a recorded call (reading it, drawing it, making sound of it) is done by a child process at niceness 19, so that no
+"""What is heavy about a recorded call (reading it, drawing it, making sound of it) is done by a child process that gives way to calls, so that no
 Python of it holds the interpreter lock against calls under way.
 
     Workshop.ask(job) -> a length and the job, to the child's stdin -> `server.console.craft` -> a length and the answer, from its stdout
@@ -112,8 +112,7 @@ class Workshop:
         if self._child is None or self._child.returncode is not None:
             self._child = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-m",
-                "server.console.craft",
+                *("-m", "pipelines.niceness", "server.console.craft"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pipelines.analysis.cards import without_cards
 from pipelines.errors import AlloError
-from pipelines.niceness import give_way
 from pipelines.replay.dump import META, TRANSCRIPT, Dump, Pages, encode_meta, encode_transcript, read_dump
 from pipelines.replay.sealed import PLAIN, Keys
 from server.recording_keys import for_child
@@ -87,7 +86,7 @@ def write_new(path: Path, data: bytes | bytearray) -> None:
 
 def redact_apart(folder: Path, keys: Keys = PLAIN) -> bool:
     """In a process of its own; whether that was done. Blocks."""
-    command = [sys.executable, "-m", __spec__.name, str(folder)]
+    command = [sys.executable, "-m", "pipelines.niceness", __spec__.name, str(folder)]
     try:
         return (
             subprocess.run(command, check=False, capture_output=True, timeout=_LIMIT_S, env=for_child(keys)).returncode
@@ -98,7 +97,6 @@ def redact_apart(folder: Path, keys: Keys = PLAIN) -> bool:
 
 
 if __name__ == "__main__":
-    give_way()
     try:
         redact(Path(sys.argv[1]), Keys.of_environment(os.environ))
     except (AlloError, OSError) as error:

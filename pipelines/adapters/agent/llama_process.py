@@ -18,8 +18,8 @@ before the next one is needed. Where nothing else computes, it costs nothing."""
 
 
 def main() -> None:
-    order = json.loads(sys.stdin.buffer.readline())
     give_way(_NICENESS)
+    order = json.loads(sys.stdin.buffer.readline())
 
     import xllamacpp  # here, not above: 100 MB of shared library that only this process needs
 
