@@ -114,7 +114,9 @@ class Contest:
 
     def startles(self, hearing: Hearing) -> bool:
         """Whether the agent is to hold its breath, since this may be an interruption by its first word. True once in a contest."""
-        if self._startled or self.faint or self._doubted or not self._settings.hold or not hearing.speaking:
+        if self._startled or self.faint or not self._settings.hold or not hearing.speaking:
+            return False
+        if self._p is not None and self._p < self._settings.p_begins:
             return False
         self._startled = opens(hearing.partial)
         return self._startled

@@ -146,7 +146,7 @@ def test_what_sounds_like_a_murmur_after_all_is_gone_on_after_without_a_word() -
     assert on - held < 100_000
 
 
-@pytest.mark.parametrize(("p", "stops"), [(0.1, False), (0.6, True)])
+@pytest.mark.parametrize(("p", "stops"), [(0.1, False), (0.6, True), (0.8, True)])
 def test_one_word_of_what_sounds_like_a_murmur_stops_nothing(p: float, stops: bool) -> None:
     """A recogniser makes "wait" of a grunt."""
     bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 6.1)), words=("What are your hours?", "Wait."))
@@ -155,6 +155,7 @@ def test_one_word_of_what_sounds_like_a_murmur_stops_nothing(p: float, stops: bo
     bench.run(12)
     assert bool(bench.of(do.ClearMedia)) is stops
     assert ("barge_in" in bench.facts) is stops
+    assert ("hold" in bench.facts) is (p > 0.75)  # what sounds like neither waits for more of the word
 
 
 def test_words_that_are_a_murmur_count_for_more_than_their_sound() -> None:
