@@ -142,7 +142,8 @@ class Contest:
 
     def calms(self, hearing: Hearing) -> bool:
         """Whether an agent that holds its breath may go on, by what was heard since."""
-        return (self._startled or self._alarmed) and (murmured(hearing.partial) or self._doubted)
+        held = self._startled or self._alarmed
+        return held and (murmured(hearing.partial) or (self._doubted and not hearing.agreed))
 
     def begin(self) -> Action:
         """When it is first to be decided."""
@@ -170,11 +171,11 @@ def opens(heard: str) -> bool:
 def interrupts(heard: str, agreed: int, *, begun: bool, doubted: bool = False) -> bool:
     """Whether a caller who is still speaking interrupts, by what is `heard` of his first words; the first `agreed` of them were heard
     twice. The recogniser makes words of a hum, but seldom the same ones again. `begun`: there is something to interrupt; an agent
-    that has said no words yet gives way sooner. `doubted`: it sounds like a murmur; one word that stops people is not enough then."""
+    that has said no words yet gives way sooner. `doubted`: it sounds like a murmur; a word that stops people is not enough then, and one more must agree."""
     words = _words(heard)
     if words and _stops(words[0]) and (not doubted or agreed >= _FEW):
         return True
-    return agreed >= _FEW + begun and not murmured(heard)
+    return agreed >= _FEW + begun + doubted and not murmured(heard)
 
 
 def outcome(
