@@ -362,16 +362,20 @@ class Call:
             self._pump(at)
         elif overlap is not None:
             self._out += overlap.undecided(at)
-            if overlap.startles(self._hearing):
-                self._out += self._speaking.hold(at)
-            elif overlap.calms(self._hearing) and self._speaking.held_at is not None:
-                self._out += self._speaking.go_on(at)
-                self._pump(at)
+            self._hold(at, overlap.startles(self._hearing))
 
     def _overlap_judged(self, at: int, event: ev.OverlapJudged) -> None:
-        """It sounds as if he interrupts: the agent holds its breath until there are words."""
-        if self._overlap is not None and self._overlap.alarms(event, self._hearing):
+        """The sound of it is told: as if he interrupts, or as if he murmurs."""
+        if self._overlap is not None:
+            self._hold(at, self._overlap.alarms(event, self._hearing))
+
+    def _hold(self, at: int, alarmed: bool) -> None:
+        """The agent holds its breath for what may be an interruption, until there are words; or goes on, since it is none."""
+        if alarmed:
             self._out += self._speaking.hold(at)
+        elif self._overlap.calms(self._hearing) and self._speaking.held_at is not None:
+            self._out += self._speaking.go_on(at)
+            self._pump(at)
 
     def _cut_reply(self, at: int) -> None:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""

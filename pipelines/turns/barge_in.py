@@ -70,6 +70,7 @@ class Contest:
         self._agent_left_us, self._begun = agent_left_us, begun
         self._startled = False  # by a word
         self._below = inf  # decibels by which its loudest window lies under the caller
+        self._p: float | None = None  # that he wants the floor, by what it sounds like so far
         self.goes_on(noticed_at, first)
 
     def goes_on(self, at: int, first: int) -> None:
@@ -87,6 +88,11 @@ class Contest:
         """Whether it is too quiet to be the caller: somebody behind him, or what comes back of the agent's own voice."""
         return 0 < self._settings.faint_db <= self._below < inf
 
+    @property
+    def _doubted(self) -> bool:
+        """Whether it sounds like a murmur: a recogniser makes words of hums too."""
+        return self._p is not None and self._p < self._settings.p_murmur
+
     def verdict(self, at: int, hearing: Hearing, silence: int) -> Overlap | None:
         """What it is, by what is known now; None while that is undecided. `silence`: samples since the last speech that was heard."""
         if self.faint:
@@ -94,15 +100,23 @@ class Contest:
         if not hearing.speaking:  # all his words decide
             spoken_us = hearing.ended_at - hearing.started_at
             heard, agreed = hearing.text, hearing.agreed
-            return outcome(heard, self._agent_left_us, agreed, spoken_us, self._begun) if hearing.known else None
+            return (
+                outcome(heard, self._agent_left_us, agreed, spoken_us, self._begun, self._doubted)
+                if hearing.known
+                else None
+            )
         if at < self._look_at or silence > _RECENT:
             return None
-        sure = at >= self._sure_at or interrupts(hearing.partial, hearing.agreed, begun=self._begun)
+        sure = at >= self._sure_at or interrupts(
+            hearing.partial, hearing.agreed, begun=self._begun, doubted=self._doubted
+        )
         return Overlap.INTERRUPTION if sure else None
 
     def startles(self, hearing: Hearing) -> bool:
         """Whether the agent is to hold its breath, since this may be an interruption by its first word. True once in a contest."""
         if self._startled or self.faint or not self._settings.hold or not hearing.speaking:
+            return False
+        if self._p is not None and self._p < self._settings.p_begins:
             return False
         self._startled = opens(hearing.partial)
         return self._startled
@@ -110,7 +124,7 @@ class Contest:
     def listen(self, end: int) -> list[Action]:
         """He is still speaking at media sample `end`, and there may be no word yet: does it sound as if he wants the floor?"""
         settings = self._settings
-        wanted = settings.judge_overlaps and settings.hold and not self._alarmed
+        wanted = settings.judge_overlaps and settings.hold
         if not wanted or end - self._first > us_to_samples(settings.overlap_listen_us):
             return []
         return [JudgeOverlap(max(0, self._first - BEFORE), end)]
@@ -118,20 +132,18 @@ class Contest:
     def alarms(self, event: OverlapJudged, hearing: Hearing) -> bool:
         """The same as `startles`, by the sound of his first syllables. Words that are known to be a murmur count for more; a judgement of
         speech before this stretch counts for nothing."""
-        if (
-            self._alarmed
-            or self.faint
-            or not hearing.speaking
-            or event.last <= self._first
-            or murmured(hearing.partial)
-        ):
+        if event.last <= self._first:
+            return False
+        self._p = event.p
+        if self._alarmed or self.faint or not hearing.speaking or murmured(hearing.partial):
             return False
         self._alarmed = event.p >= self._settings.p_interruption
         return self._alarmed
 
     def calms(self, hearing: Hearing) -> bool:
         """Whether an agent that holds its breath may go on, by what was heard since."""
-        return (self._startled or self._alarmed) and murmured(hearing.partial)
+        held = self._startled or self._alarmed
+        return held and (murmured(hearing.partial) or (self._doubted and not hearing.agreed))
 
     def begin(self) -> Action:
         """When it is first to be decided."""
@@ -156,22 +168,24 @@ def opens(heard: str) -> bool:
     return _stops(first) or first in _OPENINGS or " ".join(words[:2]) in _OPENINGS or bool(_BEGUN.fullmatch(first))
 
 
-def interrupts(heard: str, agreed: int, *, begun: bool) -> bool:
+def interrupts(heard: str, agreed: int, *, begun: bool, doubted: bool = False) -> bool:
     """Whether a caller who is still speaking interrupts, by what is `heard` of his first words; the first `agreed` of them were heard
     twice. The recogniser makes words of a hum, but seldom the same ones again. `begun`: there is something to interrupt; an agent
-    that has said no words yet gives way sooner."""
+    that has said no words yet gives way sooner. `doubted`: it sounds like a murmur; a word that stops people is not enough then, and one more must agree."""
     words = _words(heard)
-    if words and _stops(words[0]):
+    if words and _stops(words[0]) and (not doubted or agreed >= _FEW):
         return True
-    return agreed >= _FEW + begun and not murmured(heard)
+    return agreed >= _FEW + begun + doubted and not murmured(heard)
 
 
-def outcome(text: str, agent_left_us: int, agreed: int, spoken_us: int, begun: bool = True) -> Overlap:
+def outcome(
+    text: str, agent_left_us: int, agreed: int, spoken_us: int, begun: bool = True, doubted: bool = False
+) -> Overlap:
     """Judge a short overlap by its words. `agent_left_us`: how much the agent had still to say when it began.
 
     Over the agent's last second even "yes" is an answer, not a backchannel: he heard the question coming. Before that, a word or two,
     and more than can be said in `spoken_us`, are taken for a murmur unless they stop people, or the first `agreed` of at least two
-    were heard the same twice while he spoke. An agent that has not `begun` its words is not murmured at: he goes on with his own.
+    were heard the same twice while he spoke; what is `doubted`, since it sounds like a murmur, must have been. An agent that has not `begun` its words is not murmured at: he goes on with his own.
     """
     words = _words(text)
     if not words:
@@ -179,7 +193,7 @@ def outcome(text: str, agent_left_us: int, agreed: int, spoken_us: int, begun: b
     if agent_left_us <= 1_000_000 or (not begun and not murmured(text)):
         return Overlap.INTERRUPTION
     doubtful = len(words) <= _FEW or len(words) * _WORD_US > spoken_us
-    if murmured(text) or (doubtful and agreed < _FEW and words[0] not in _STOPS):
+    if murmured(text) or (doubtful and agreed < _FEW and (doubted or words[0] not in _STOPS)):
         return Overlap.BACKCHANNEL
     return Overlap.INTERRUPTION
 

@@ -88,6 +88,10 @@ class CallSettings(msgspec.Struct, frozen=True):
     """How long from the onset of speech over the agent that model is asked; later his words are known."""
     p_interruption: float = 0.9
     """Its probability from which the agent falls silent, and goes on if it was none."""
+    p_begins: float = 0.75
+    """... from which a first word with which people interrupt silences it too."""
+    p_murmur: float = 0.4
+    """... below which a single word is taken for a murmur that the recogniser has dressed up."""
     faint_db: float = 0.0
     """A voice over the agent whose loudest window is so far under the mean of the caller's is somebody else's, and stops nothing; 0: every voice may."""
     digits_gap_us: int = 1_500 * MS
