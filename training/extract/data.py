@@ -18,18 +18,21 @@ from training.speakers.data import Piece, joined, spoken
 
 LOUDNESS = 0.05
 """rms of a mixture."""
+_KNOWN = 6 * SAMPLE_RATE
+_HALVED_S = 10.0
 
 
 @dataclass(frozen=True)
 class Mixture:
     """`sound`: both, as the line brings them; `wanted`: the one alone, through the same line; `voice`: of him, from another clip.
-    `text`, `language`: of his clip, when all of it is in the mixture."""
+    `text`, `language`: of his clip, when all of it is in the mixture. `over`: what the other says."""
 
     sound: Audio
     wanted: Audio
     voice: NDArray[np.float32]
     text: str = ""
     language: str = ""
+    over: Piece = ()
 
 
 class Mixer:
@@ -38,7 +41,8 @@ class Mixer:
     def __init__(
         self, clips: Sequence[Clip], settings: Mixing, encoder: SpeakerEncoder, seed: int, *, whole: bool = False
     ) -> None:
-        """`whole`: one clip as it is, for its words, instead of a stretch. Speakers of one piece alone are the other voice only."""
+        """`whole`: one clip as it is, for its words, instead of a stretch. Speakers of one piece alone are the other voice only, unless
+        `settings.halves`."""
         self.settings, self.seed, self.whole = settings, seed, whole
         self._encoder = encoder
         names = sorted({clip.speaker for clip in clips})
@@ -48,7 +52,12 @@ class Mixer:
             for name, mine in own.items()
         }
         self._people = {name: pieces for name, pieces in self._people.items() if pieces}
-        self._followed = [name for name, pieces in self._people.items() if len(pieces) > 1]
+        halves = settings.halves and not whole
+        self._followed = [
+            name
+            for name, pieces in self._people.items()
+            if len(pieces) > 1 or (halves and sum(clip.duration for clip in pieces[0]) >= _HALVED_S)
+        ]
         if not self._followed or len(self._people) < 2:
             raise DataError("mixtures need two speakers, one of them with two clips.")
         self._voices: dict[Piece, NDArray[np.float32]] = {}
@@ -58,9 +67,12 @@ class Mixer:
         rng = np.random.default_rng([self.seed, number])
         one = self._followed[rng.integers(len(self._followed))]
         other = rng.choice([name for name in self._people if name != one])
-        said, known = (self._people[one][i] for i in rng.choice(len(self._people[one]), 2, replace=False))
+        own = self._people[one]
+        said, known = (own[i] for i in rng.choice(len(own), 2, replace=len(own) == 1))
         over = self._people[other][rng.integers(len(self._people[other]))]
         target = self._sound(said)
+        if said is known:
+            target = target[_KNOWN:]  # what he is known by is not in the mixture
         if not self.whole:
             target = _stretch(target, round(self.settings.seconds * SAMPLE_RATE), rng)
         sound = _stretch(self._sound(over), len(target), rng)
@@ -68,16 +80,17 @@ class Mixer:
         target, sound = _loud(target), _loud(sound) * np.float32(ratio)
         whole = telephony.plain(np.clip(target + sound, -1, 1))
         clip = said[0]
-        return Mixture(whole, telephony.plain(target), self._voice(known), clip.text, clip.language)
+        return Mixture(whole, telephony.plain(target), self.voice(known), clip.text, clip.language, over)
 
     def _sound(self, piece: Piece) -> Audio:
         if piece not in self._heard:
             self._heard[piece] = np.concatenate([spoken(clip) for clip in piece])
         return self._heard[piece]
 
-    def _voice(self, piece: Piece) -> NDArray[np.float32]:
+    def voice(self, piece: Piece) -> NDArray[np.float32]:
+        """Of whoever speaks in `piece`, by its first six seconds."""
         if piece not in self._voices:
-            self._voices[piece] = self._encoder.embed(telephony.plain(self._sound(piece)[: 6 * SAMPLE_RATE]))
+            self._voices[piece] = self._encoder.embed(telephony.plain(self._sound(piece)[:_KNOWN]))
         return self._voices[piece]
 
 

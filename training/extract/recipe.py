@@ -18,6 +18,8 @@ class Mixing(Section):
     ratio_db: tuple[float, float] = (-5.0, 5.0)
     """How much louder the one that is followed is."""
     mixtures: int = Field(2_000, ge=2, description="Made once; each epoch goes through all of them.")
+    halves: bool = False
+    """Who has one piece of ten seconds or more is followed, too: by its first six, in the rest. Otherwise he is the other voice only."""
     tested: int = Field(100, ge=2, description="Of validation, and of the test.")
 
 

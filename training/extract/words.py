@@ -9,6 +9,7 @@ from pipelines.models.store import Store
 from training.common.errors import DataError
 from training.common.measures import Errors, interval, rate, word_errors
 from training.extract.data import Mixer, Mixture
+from training.extract.measures import mean_with_bounds, si_sdr
 from training.extract.recipe import ExtractRecipe
 from training.extract.train import measured
 from training.speakers.data import divided
@@ -23,6 +24,7 @@ def table(recipe: ExtractRecipe, encoder: SpeakerEncoder, model: Path, recognise
     mixtures = [mixer(number) for number in range(count)]
     extractor, store = Masked(model), Store()
     stt: SpeechToText = kinds.load("stt", store.registry[recogniser].kind, store.path(recogniser))
+    told_wrong = [si_sdr(extractor.extract(m.sound, mixer.voice(m.over)), m.wanted) for m in mixtures]
     rows: dict[str, list[Errors]] = {
         "he alone": [_errors(stt, m.wanted, m) for m in mixtures],
         "both": [_errors(stt, m.sound, m) for m in mixtures],
@@ -37,10 +39,13 @@ def table(recipe: ExtractRecipe, encoder: SpeakerEncoder, model: Path, recognise
             f"{figures[ratio]:.1f} ({figures[f'{ratio}_low']:.1f} to {figures[f'{ratio}_high']:.1f})" if ratio else ""
         )
         lines.append(f"| {name} | {100 * rate(errors):.1f} ({100 * low:.1f} to {100 * high:.1f}) | {said} |")
+    # A net that follows no voice, only the louder, would do as well by the other's.
+    mean, low, high = mean_with_bounds(told_wrong)
+    lines.append(f"| told the other's voice | | {mean:.1f} ({low:.1f} to {high:.1f}) |")
     low, high = interval(rows["extracted"], rows["both"])
     lines.append(
         f"\nExtracted against both: {100 * low:+.1f} to {100 * high:+.1f} points of word error, "
-        f"{figures['gained_low']:+.1f} to {figures['gained_high']:+.1f} dB."
+        f"{figures['gained_low']:+.1f} to {figures['gained_high']:+.1f} dB; {100 * figures['worse']:.0f} % of the mixtures became worse."
     )
     return "\n".join(lines)
 

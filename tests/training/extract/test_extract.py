@@ -17,6 +17,8 @@ from pipelines.nets.extract import Extractor, ExtractSettings
 from pipelines.speakers.enrolment import unit
 from pipelines.speakers.spectrum import KEPT, analysed
 from training.common import audio, manifests
+from training.common.errors import DataError
+from training.common.manifests import Clip
 from training.extract import words
 from training.extract.data import Mixer
 from training.extract.measures import mean_with_bounds, si_sdr
@@ -66,6 +68,30 @@ def test_a_mixture_can_be_made_again(people):
     one, again = mixer(people)(5), mixer(people)(5)
     assert np.array_equal(one.sound, again.sound)
     assert not np.array_equal(one.sound, mixer(people)(6).sound)
+
+
+def test_who_has_one_long_clip_is_followed_by_its_beginning_if_it_is_halved(people):
+    for i, name in enumerate(["one", "two"]):
+        tone = np.sin(np.arange(12 * 16_000) * (0.1 + 0.05 * i)).astype(np.float32) * 0.1
+        tone[6 * 16_000 :] *= 2  # said later than what he is known by, and louder
+        soundfile.write(people / "people" / f"{name}.flac", tone, 16_000)
+    clips = [
+        Clip(audio=people / "people" / f"{name}.flac", text="", language="en", speaker=name, duration=12.0)
+        for name in ("one", "two")
+    ]
+    with pytest.raises(DataError, match="two clips"):
+        Mixer(clips, Mixing(), Toy(), seed=1)
+    heard = []
+
+    class Listens(Toy):
+        def embed(self, audio):
+            heard.append(audio)
+            return super().embed(audio)
+
+    mixture = Mixer(clips, Mixing(halves=True, seconds=6), Listens(), seed=1)(0)
+    assert [len(sound) for sound in heard] == [6 * 16_000]
+    assert np.std(heard[0]) < 0.08  # the fainter half
+    assert np.min(np.abs(mixture.wanted[1600:-1600]).reshape(-1, 1600).max(axis=1)) > 0.05  # no silence in six seconds
 
 
 def test_si_sdr_is_that_of_known_noise_and_knows_no_loudness():
@@ -171,3 +197,17 @@ def test_the_table_says_what_a_mask_that_changes_nothing_is_worth(people, monkey
     assert "| both | 200.0 (200.0 to 200.0) |" in table
     assert "+0.0 to +0.0 points of word error" in table
     assert table.count("200.0 (200.0 to 200.0)") == 2  # extracted is no better, and the bounds of the difference say so
+    told = {row.split("|")[1].strip(): row.split("|")[3] for row in table.splitlines() if row.count("|") == 4}
+    assert told["told the other's voice"] == told["extracted"]  # a net that follows nobody
+
+    class Follows(words.Masked):
+        def extract(self, audio, voice):
+            [m] = [m for m in map(whole, range(4)) if np.array_equal(m.sound, audio)]
+            return m.wanted if np.array_equal(voice, m.voice) else audio - m.wanted
+
+    monkeypatch.setattr(words, "Masked", Follows)
+    table = words.table(recipe, Toy(), tmp_path, "whisper-base", people, 4)
+    told = {
+        row.split("|")[1].strip(): row.split("|")[3].split()[:1] for row in table.splitlines() if row.count("|") == 4
+    }
+    assert float(told["extracted"][0]) > 60 > 0 > float(told["told the other's voice"][0])
