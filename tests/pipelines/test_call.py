@@ -158,6 +158,15 @@ def test_one_word_of_what_sounds_like_a_murmur_stops_nothing(p: float, stops: bo
     assert ("hold" in bench.facts) is (p > 0.75)  # what sounds like neither waits for more of the word
 
 
+def test_an_agent_that_is_silenced_by_words_does_not_go_on_over_them() -> None:
+    """Their sound may fade into doubt; but for the doubt the same words are those of a hum."""
+    bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 7.5)), words=("What are your hours?", "Five, five, one."))
+    bench.partials = ["What are", "Five", "Five five", "Five five"]
+    bench.p_interruption = [0.95] * 12 + [0.1] * 20
+    bench.run(12)
+    assert [f for f in bench.facts if f in ("hold", "gone_on", "barge_in")] == ["hold", "barge_in"]
+
+
 def test_words_that_are_a_murmur_count_for_more_than_their_sound() -> None:
     bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 6.3)), words=("What are your hours?", "Okay, okay."))
     bench.partials = ["What are", "Okay", "Okay", "Okay okay"]

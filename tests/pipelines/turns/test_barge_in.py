@@ -83,6 +83,9 @@ def test_words_over_an_agent_that_has_said_none_go_on_with_the_callers_own() -> 
 def test_what_sounds_like_a_murmur_must_be_heard_as_the_same_words_twice() -> None:
     assert not interrupts("Wait.", 1, begun=True, doubted=True)
     assert interrupts("Wait, wait", 2, begun=True, doubted=True)
+    assert interrupts("I would like", 3, begun=True)
+    assert not interrupts("I would like", 3, begun=True, doubted=True)
+    assert interrupts("I would like a", 4, begun=True, doubted=True)
     assert outcome("Wait.", 5_000_000, 1, 500_000, doubted=True) is Overlap.BACKCHANNEL
     assert outcome("Wait, please.", 5_000_000, 2, 900_000, doubted=True) is Overlap.INTERRUPTION
     assert outcome("Wait.", 5_000_000, 1, 500_000) is Overlap.INTERRUPTION

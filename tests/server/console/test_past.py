@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import re
 import tarfile
 from datetime import UTC, datetime
@@ -284,6 +285,16 @@ async def test_a_child_that_dies_is_replaced(folder):
     workshop._child.kill()
     await workshop._child.wait()
     assert await workshop.ask(job) == first
+    await workshop.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="this system has no niceness")
+async def test_the_child_gives_way_to_calls_inside_the_servers_session(folder):
+    workshop = Workshop()
+    await workshop.ask(Job("json", str(folder)))
+    child = workshop._child.pid
+    assert os.getpriority(os.PRIO_PROCESS, child) == 19
+    assert os.getsid(child) == os.getsid(0)
     await workshop.close()
 
 
