@@ -10,8 +10,8 @@ what of it was heard); this file is what lies between them: who has the floor.
     nobody            caller goes on                                nobody, the draft is dropped
     nobody            silence                                       agent (prompt, goodbye)
     nobody            caller talks on and on, and dips              agent (an excuse, then the answer to what he has said)
-    agent             speech starts                                 undecided: `_overlap`, weighed in `_weigh`
-    agent, undecided  the sound or the first word of one who      agent, silent: `Speaking.hold` until it is decided
+    agent             speech starts                                 undecided (`turns/overlap.py`), weighed in `_weigh`
+    agent, undecided  the sound or the first word of one who        agent, silent: `Speaking.hold` until it is decided
                       interrupts (`Contest.alarms`, `startles`)
     agent, undecided  speaking on, in words that are no backchannel caller (clear, cancel, remember what was heard)
     agent, undecided  speaking on for long                          caller
@@ -26,7 +26,6 @@ Sources: Sacks, Schegloff, Jefferson 1974, "A simplest systematics for the organ
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +35,13 @@ from pipelines import events as ev
 from pipelines.audio.inbound import Inbound
 from pipelines.turns import answering, one_sided
 from pipelines.turns.asked import Asked
-from pipelines.turns.barge_in import OVERLAP, Contest, Overlap, murmured
+from pipelines.turns.barge_in import OVERLAP, Overlap, murmured
 from pipelines.turns.callee import CALLEE, Callee
 from pipelines.turns.farewell import Farewell, Words
 from pipelines.turns.feeling import Feeling
 from pipelines.turns.hearing import ENDPOINT, TURN_LIMIT, Hearing
 from pipelines.turns.keypad import DIGITS, Keypad
-from pipelines.turns.loudness import Loudness, level
+from pipelines.turns.overlap import SpeechOver
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.reply import Reply
 from pipelines.turns.retry import Retry
@@ -73,8 +72,7 @@ class Call:
         self._keypad = Keypad(settings)
         self._callee = Callee(settings)
         self._feeling, self._voices = Feeling(settings), Voices(settings)
-        self._loudness = Loudness()
-        self._overlap: Contest | None = None  # the caller spoke over the agent, and it is undecided what that means
+        self._overlap = SpeechOver(settings)
         self._silence, self._starving = Silence(settings), Starving()
         self._retry, self._farewell = Retry(settings), Farewell(settings)
         self._take: dict[type, Callable[[int, ev.Event], None]] = {
@@ -117,7 +115,7 @@ class Call:
     @property
     def floor(self) -> str:
         """Who has it: "caller", "agent", "both" while it is undecided what speech over the agent means, or "nobody"."""
-        if self._overlap is not None:
+        if self._overlap.undecided:
             return "both"
         if self._started and self._speaking.reply is not None:
             return "agent"
@@ -167,38 +165,27 @@ class Call:
         self._retry.window_analyzed()
         if self.settings.echo:
             return
-        self._gauge(event.first, event.first + WINDOW, event.p_speech)
+        end = event.first + WINDOW
+        self._overlap.gauge(event.first, end, event.p_speech, self.inbound, self._hearing)
         on = self.settings.speech_on_over if self._speaking.talks(at) else None
         change = self._speech.window_analyzed(event.first, event.p_speech, on)
         if change is None:
-            if self._hearing.speaking and self._overlap is not None:
-                self._out += self._overlap.listen(event.first + WINDOW)
-                self._out += self._hearing.look(event.first + WINDOW, self._speech.last, at)
+            if self._hearing.speaking and self._overlap.undecided:
+                self._out += self._overlap.listen(at, end, self._speech.last, self._hearing)
             elif self._hearing.speaking:
-                self._out += self._hearing.continue_to(event.first + WINDOW, event.p_speech, at)
+                self._out += self._hearing.continue_to(end, event.p_speech, at)
                 self._out += answering.drop_stale(self._hearing, self._speaking)
         elif isinstance(change, SpeechStarted):
             self._speech_started(at, change.first)
         elif isinstance(change, SpeechStopped):
             self._speech_stopped(at, change.last)
-        elif self._overlap is None and not self._callee.waiting and self._hearing.monologue(at):
+        elif not self._overlap.undecided and not self._callee.waiting and self._hearing.monologue(at):
             self._cut_in(at, change.last)
-        elif self._overlap is None:
+        elif not self._overlap.undecided:
             self._out += self._hearing.dip(change.last, self.inbound.end)
         if self._callee.waiting:
-            self._callee.analyzed(event.first + WINDOW, self._speech.last)
+            self._callee.analyzed(end, self._speech.last)
             self._consider_callee(at)
-
-    def _gauge(self, first: int, last: int, p_speech: float) -> None:
-        """How loud is he, or who speaks over the agent?"""
-        if not self.settings.faint_db or p_speech < self.settings.speech_on_over:
-            return
-        with suppress(IndexError):  # a late answer: the ring has moved on
-            loudness = level(self.inbound.span(first, last))
-            if self._overlap is not None:
-                self._overlap.gauged(self._loudness.below(loudness))
-            elif self._hearing.speaking and p_speech >= self.settings.speech_on:
-                self._loudness.heard(loudness)
 
     def _speech_started(self, at: int, first: int) -> None:
         if self._farewell.begun:
@@ -206,23 +193,15 @@ class Call:
         self._out += [do.Observed("speech_started"), do.CancelDeadline(SILENCE), self._starving.watch(at)]
         if not self._hearing.open:
             self._out.append(do.SetDeadline(TURN_LIMIT, at + self.settings.turn_limit_us))
-        said_at = self.inbound.said_at(first)
-        self._out += [*self._hearing.begin(first, said_at, at), *answering.drop_stale(self._hearing, self._speaking)]
+        self._out += self._hearing.begin(first, self.inbound.said_at(first), at)
+        self._out += answering.drop_stale(self._hearing, self._speaking)
         if self._speaking.played_out(at):  # only its last mark is awaited
             self._finish_reply(at)
-        elif self._overlap is not None:
-            self._overlap.goes_on(at, first)
-            self._out.append(self._overlap.begin())
+        elif self._overlap.undecided:
+            self._out += self._overlap.goes_on(at, first)
         elif self._speaking.reply is not None:
-            self._out += self._speaking.hush(at)
-            self._overlap = Contest(
-                self.settings, first, said_at, at, self._speaking.left_us(at), begun=not self._speaking.reply.unnoticed
-            )
-            self._out.append(self._overlap.begin())
-            self._gauge(first, self._speech.last, 1.0)
-            self._hearing.listen_closely(at)
-            self._out += self._overlap.listen(self._speech.last)
-            self._out += self._hearing.look(self._speech.last, self._speech.last, at)
+            last, inbound = self._speech.last, self.inbound
+            self._out += self._overlap.begin(at, first, last, inbound, self._hearing, self._speaking)
 
     def _speech_stopped(self, at: int, last: int) -> None:
         if not self._hearing.speaking:
@@ -263,7 +242,7 @@ class Call:
         self._weigh(at)
         self._take_turn(at)
         self._out += answering.drop_stale(self._hearing, self._speaking)
-        if self.settings.speculate and self._overlap is None and not self._callee.waiting:
+        if self.settings.speculate and not self._overlap.undecided and not self._callee.waiting:
             self._out += answering.prepare(at, self._hearing, self._speaking)
 
     def _voice_heard(self, at: int, event: ev.VoiceHeard) -> None:
@@ -285,7 +264,7 @@ class Call:
 
     def _take_turn(self, at: int) -> None:
         """If the caller's turn is complete and nobody else has the floor, let the agent answer."""
-        if not self._hearing.complete or self._overlap is not None or self._farewell.begun or self._callee.waiting:
+        if not self._hearing.complete or self._overlap.undecided or self._farewell.begun or self._callee.waiting:
             return
         self._out.append(do.CancelDeadline(TURN_LIMIT))
         self._out += overheard(self._hearing, self.inbound.said_at)
@@ -345,41 +324,22 @@ class Call:
 
     def _weigh(self, at: int) -> None:
         """More is known of speech over the agent: what does it mean?"""
-        overlap = self._overlap
-        kind = overlap.verdict(at, self._hearing, self.inbound.end - self._speech.last) if overlap is not None else None
+        silence = self.inbound.end - self._speech.last
+        kind, actions = self._overlap.weigh(at, silence, self._hearing, self._speaking)
+        self._out += actions
         if kind is Overlap.INTERRUPTION:
-            self._out += overlap.won(self._speaking.held_at or at) if self._speaking.audible else []
             self._cut_reply(at)
         elif kind is not None:
-            self._out += [
-                *self._speaking.go_on(at),
-                do.Observed(kind.value),
-                do.CancelDeadline(ENDPOINT),
-                do.CancelDeadline(TURN_LIMIT),
-            ]
+            self._out += [do.CancelDeadline(ENDPOINT), do.CancelDeadline(TURN_LIMIT)]
             self._hearing.reset()
-            self._overlap = None
             self._pump(at)
-        elif overlap is not None:
-            self._out += overlap.undecided(at)
-            self._hold(at, overlap.startles(self._hearing))
 
     def _overlap_judged(self, at: int, event: ev.OverlapJudged) -> None:
-        """The sound of it is told: as if he interrupts, or as if he murmurs."""
-        if self._overlap is not None:
-            self._hold(at, self._overlap.alarms(event, self._hearing))
-
-    def _hold(self, at: int, alarmed: bool) -> None:
-        """The agent holds its breath for what may be an interruption, until there are words; or goes on, since it is none."""
-        if alarmed:
-            self._out += self._speaking.hold(at)
-        elif self._overlap.calms(self._hearing) and self._speaking.held_at is not None:
-            self._out += self._speaking.go_on(at)
-            self._pump(at)
+        self._out += self._overlap.judged(at, event, self._hearing, self._speaking)
 
     def _cut_reply(self, at: int) -> None:
         """Silence in the caller's ear, nothing more of this reply, and a memory of just what he heard."""
-        self._overlap = None
+        self._overlap.over()
         self._out += self._speaking.drop_draft()
         reply = self._speaking.reply
         if reply is not None:
@@ -423,7 +383,7 @@ class Call:
 
     def _pump(self, at: int) -> None:
         # Not a sound of a new reply while the caller may be going on.
-        self._out += self._speaking.pump(at, hold=self._overlap is not None)
+        self._out += self._speaking.pump(at, hold=self._overlap.undecided)
 
     def _mark_returned(self, at: int, event: ev.MarkReturned) -> None:
         if self._speaking.mark_returned(at, event):
@@ -439,7 +399,7 @@ class Call:
         """The caller heard all of it: what it asked for is done, or the floor is free."""
         reply = self._speaking.reply
         assert reply is not None
-        self._overlap = None
+        self._overlap.over()
         self._out.append(do.CancelDeadline(OVERLAP))
         self._out += self._speaking.finish(at)
         if last := self._farewell.after(reply):
