@@ -16,10 +16,6 @@ OVERLAP = "overlap"
 BEFORE = ms_to_samples(100)
 """Samples before the onset of speech over the agent by which its sound is judged too."""
 
-_ONSET, _MORE = (
-    ms_to_samples(80),
-    ms_to_samples(250),
-)  # of speech when its sound is first judged; after which no more is learnt
 _RECENT = ms_to_samples(128)  # speech this close to the last audio is still going on: a window is not analyzed yet
 
 # Sounds that keep the other talking, in both languages (Yngve 1970, "On getting a word in edgewise").
@@ -141,8 +137,7 @@ class Contest:
         self._p = event.p
         if self._alarmed or self.faint or not hearing.speaking or murmured(hearing.partial):
             return False
-        more = min(1.0, max(0, event.last - self._first - _ONSET) / _MORE)
-        self._alarmed = event.p >= self._settings.p_interruption - more * self._settings.p_interruption_falls
+        self._alarmed = event.p >= self._settings.p_interruption
         return self._alarmed
 
     def calms(self, hearing: Hearing) -> bool:

@@ -87,9 +87,7 @@ class CallSettings(msgspec.Struct, frozen=True):
     overlap_listen_us: int = 600 * MS
     """How long from the onset of speech over the agent that model is asked; later his words are known."""
     p_interruption: float = 0.9
-    """Its probability from which the agent falls silent at his first sound, and goes on if it was none."""
-    p_interruption_falls: float = 0.06
-    """By how much less is enough once it has heard a quarter of a second more."""
+    """Its probability from which the agent falls silent, and goes on if it was none."""
     p_begins: float = 0.75
     """... from which a first word with which people interrupt silences it too."""
     p_murmur: float = 0.4

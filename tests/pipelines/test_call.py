@@ -10,7 +10,6 @@ from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.audio.g711 import encode
 from pipelines.frames import Encoding
-from pipelines.turns.policy import CallSettings
 from pipelines.units import PTIME_US
 from tests.helpers.bench import EXCUSE, MUSIC, PHRASES, SETTINGS, Bench
 
@@ -121,17 +120,6 @@ def test_the_sound_of_an_interruption_silences_the_agent_before_there_is_a_word(
     silent = bench.when(do.ClearMedia)[0]
     assert silent < 5.5 + 0.1 + 0.032 + 0.03  # voice activity, the second question, a packet
     assert [f for f in bench.facts if f in ("hold", "gone_on", "barge_in")] == ["hold", "barge_in"]
-
-
-def test_the_more_of_it_was_heard_the_less_it_must_sound_like_one() -> None:
-    def held(settings: CallSettings) -> float | None:
-        bench = Bench(settings, speech=((3.0, 4.0), (5.5, 7.0)), words=("What are your hours?", "Tuesday is better."))
-        bench.partials, bench.p_interruption = ["What are", *[""] * 20], [0.88] * 20
-        bench.run(9)
-        return next((at / 1e6 for at, a in bench.actions if isinstance(a, do.Observed) and a.fact == "hold"), None)
-
-    assert 5.5 + 0.1 + 0.05 < held(_BY_SOUND) < 5.75  # voice activity, and more of the sound
-    assert held(msgspec.structs.replace(_BY_SOUND, p_interruption_falls=0.0)) is None
 
 
 def test_what_sounded_like_an_interruption_and_is_a_murmur_is_gone_on_after() -> None:
