@@ -26,22 +26,30 @@ def curve(positive: Scores, negative: Scores) -> tuple[Scores, Scores]:
     return tuple(1 - np.searchsorted(np.sort(part), thresholds, "left") / part.size for part in (negative, positive))
 
 
-def area_interval(groups: Sequence[tuple[Scores, Scores]], *, draws: int = 1_000, seed: int = 0) -> tuple[float, float]:
-    """The bounds that hold the area in 95 of 100 draws of as many groups. A group is what belongs together (the windows of a
-    recording, the pauses of a speaker): (positive scores, negative scores). Scores are sorted into 512 bins by rank."""
-    return _bounds(_areas(groups, draws, seed))
+Groups = Sequence[tuple[Scores, Scores]]
+"""A group is what belongs together (the windows of a recording, the pauses of a speaker): (positive scores, negative scores)."""
+
+
+def area_interval(*trainings: Groups, draws: int = 1_000, seed: int = 0) -> tuple[float, float]:
+    """The bounds that hold the area in 95 of 100 draws of as many groups. Of several trainings, scores of the same groups in the
+    same order, it is the mean of their areas. Scores are sorted into 512 bins by rank."""
+    return _bounds(_mean_areas(trainings, draws, seed))
 
 
 def difference_interval(
-    ours: Sequence[tuple[Scores, Scores]], theirs: Sequence[tuple[Scores, Scores]], *, draws: int = 1_000, seed: int = 0
+    ours: Sequence[Groups], theirs: Sequence[Groups], *, draws: int = 1_000, seed: int = 0
 ) -> tuple[float, float]:
-    """The bounds of area(ours) - area(theirs), two scores of the same groups in the same order."""
-    if len(ours) != len(theirs):
-        raise ValueError(f"{len(ours)} groups cannot be compared with {len(theirs)}")
-    return _bounds(_areas(ours, draws, seed) - _areas(theirs, draws, seed))
+    """The bounds of area(ours) - area(theirs), each the mean of one training or several, scores of the same groups in the same order."""
+    if len(sizes := {len(groups) for groups in (*ours, *theirs)}) > 1:
+        raise ValueError(f"{max(sizes)} groups cannot be compared with {min(sizes)}")
+    return _bounds(_mean_areas(ours, draws, seed) - _mean_areas(theirs, draws, seed))
 
 
-def _areas(groups: Sequence[tuple[Scores, Scores]], draws: int, seed: int) -> Scores:
+def _mean_areas(trainings: Sequence[Groups], draws: int, seed: int) -> Scores:
+    return np.mean([_areas(groups, draws, seed) for groups in trainings], axis=0)
+
+
+def _areas(groups: Groups, draws: int, seed: int) -> Scores:
     """Area of each draw of groups."""
     everything = np.concatenate([np.concatenate(group) for group in groups])
     edges = np.unique(np.quantile(everything, np.linspace(0, 1, _BINS + 1)[1:-1]))

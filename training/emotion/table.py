@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from training.common.recipe import load
+from training.common.seeds import each
 from training.emotion.crossing import prepare
 from training.emotion.pictures import confusion_picture
 from training.emotion.recipe import EmotionRecipe
@@ -68,12 +69,12 @@ def _row(recipe: EmotionRecipe, figures: list[dict[str, Any]]) -> str:
         recipe.name,
         f"{first['parameters']:,}".replace(",", " "),
         f"{_percent(figures, 'uar')} ({100 * low:.1f} to {100 * high:.1f})",
-        ", ".join(f"{100 * each['uar']:.1f}" for each in figures),
-        *(f"{100 * mean(each['recalls'][label] for each in figures):.0f}" for label in recipe.labels),
-        f"{100 * min(first['speakers'].values()):.0f}, {100 * max(first['speakers'].values()):.0f}",
-        f"{first['calibration_error']:.2f}, {first['calibration_error_before']:.2f}",
-        f"{_percent(figures, 'anger_caught')} %",
-        " ".join(_worst(first["false_alarms"])),
+        ", ".join(f"{100 * one['uar']:.1f}" for one in figures),
+        *(f"{100 * mean(one['recalls'][label] for one in figures):.0f}" for label in recipe.labels),
+        "; ".join(f"{100 * min(p):.0f}, {100 * max(p):.0f}" for p in (one["speakers"].values() for one in figures)),
+        "; ".join(f"{one['calibration_error']:.2f}, {one['calibration_error_before']:.2f}" for one in figures),
+        f"{_percent(figures, 'anger_caught')} %{each([100 * one['anger_caught'] for one in figures], 1)}",
+        "; ".join(" ".join(_worst(one["false_alarms"])) for one in figures),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -86,4 +87,4 @@ def _worst(alarms: dict[str, float]) -> list[str]:
 
 
 def _percent(figures: list[dict[str, Any]], name: str) -> str:
-    return f"{100 * mean(each[name] for each in figures):.1f}"
+    return f"{100 * mean(one[name] for one in figures):.1f}"

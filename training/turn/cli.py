@@ -22,7 +22,10 @@ def turn(
 def turn_table(
     recipe: Recipe,
     data: Data,
-    model: Annotated[Path, typer.Option(help="Folder that `allo train turn` exported.", metavar="DIR")],
+    model: Annotated[
+        list[Path],
+        typer.Option(help="Folder that `allo train turn` exported; again for another seed of it.", metavar="DIR"),
+    ],
     overrides: Overrides = None,
     calls: Annotated[
         list[Path] | None,
@@ -38,5 +41,8 @@ def turn_table(
     from training.turn.recipe import TurnRecipe
     from training.turn.table import compare
 
-    detectors = {"smart-turn v3": SmartTurn(Store().path("smart-turn-v3")), "ours": TuneTurn(model)}
+    detectors = {
+        "smart-turn v3": [SmartTurn(Store().path("smart-turn-v3"))],
+        "ours": [TuneTurn(each) for each in model],
+    }
     typer.echo(compare(load(recipe, TurnRecipe, overrides or ()), data, detectors, calls=calls or [], limit=limit))

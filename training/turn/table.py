@@ -6,7 +6,8 @@ ours was trained on; the other rows are kinds it never heard. Smart-turn was tra
 authors say; its training data are larger by far.
 
 Columns: the area under the ROC curve; and, with the threshold at which 5 % of the pauses are taken for ends, how many ends are
-seen at once. Bounds hold in 95 of 100 draws of as many recordings.
+seen at once. Bounds hold in 95 of 100 draws of as many recordings. A detector that was trained several times gets the mean, the
+bounds of the mean, and each training's figure behind them.
 """
 
 import zlib
@@ -22,6 +23,7 @@ from pipelines.audio.resample import resample
 from pipelines.models.ports import Audio, TurnDetector
 from training.common import ranking, telephony
 from training.common.audio import to_float
+from training.common.seeds import each
 from training.turn.data import Turn, divided
 from training.turn.recipe import TurnRecipe
 from training.vad.labels import HOP, by_energy
@@ -46,12 +48,12 @@ class Heard(NamedTuple):
 def compare(
     recipe: TurnRecipe,
     data: Path,
-    detectors: Mapping[str, TurnDetector],
+    detectors: Mapping[str, Sequence[TurnDetector]],
     *,
     calls: Sequence[Path] = (),
     limit: int = 300,
 ) -> str:
-    """The table, in Markdown."""
+    """The table, in Markdown. `detectors`: by name, each with its trainings; the last name is compared with the first."""
     parts = divided(recipe.data, data)
     heard = [
         *(
@@ -67,7 +69,10 @@ def compare(
         *(one for call in calls for one in of_call(call)),
     ]
     heard = _thinned(heard, limit)
-    scores = {name: np.array([detector.p_end(one.audio) for one in heard]) for name, detector in detectors.items()}
+    scores = {
+        name: [np.array([detector.p_end(one.audio) for one in heard]) for detector in trainings]
+        for name, trainings in detectors.items()
+    }
     rows = list(dict.fromkeys(one.row for one in heard))
     languages = {f"all {name}": [i for i, one in enumerate(heard) if one.row.startswith(name)] for name in ("en", "fr")}
     groups = {row: [i for i, one in enumerate(heard) if one.row == row] for row in rows} | languages
@@ -84,10 +89,13 @@ def compare(
             continue
         cells, draws = [], {}
         for name in names:
-            recordings = _by_recording([heard[i] for i in chosen], scores[name][chosen])
-            area, seen, areas, seens = _measured(recordings)
-            draws[name] = areas
-            cells.append(f"{area:.2f} ({_bounds(areas)}) | {100 * seen:.0f} ({_bounds(100 * seens, 0)})")
+            found = [_measured(_by_recording([heard[i] for i in chosen], said[chosen])) for said in scores[name]]
+            area, seen, areas, seens = zip(*found, strict=True)
+            seen, draws[name], seens = 100 * np.array(seen), np.mean(areas, axis=0), 100 * np.mean(seens, axis=0)
+            cells += [
+                f"{np.mean(area):.2f} ({_bounds(draws[name])}){each(area, 2)}",
+                f"{np.mean(seen):.0f} ({_bounds(seens, 0)}){each(seen, 0)}",
+            ]
         apart = draws[names[-1]] - draws[names[0]]
         low, high = np.nanpercentile(apart, (2.5, 97.5))
         lines.append(f"| {row} | {kinds.sum()} | {(~kinds).sum()} | {' | '.join(cells)} | {low:+.2f} to {high:+.2f} |")

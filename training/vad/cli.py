@@ -25,7 +25,10 @@ def vad(
 def vad_table(
     recipe: Recipe,
     data: Data,
-    model: Annotated[Path, typer.Option(help="Folder that `allo train vad` exported.", metavar="DIR")],
+    model: Annotated[
+        list[Path],
+        typer.Option(help="Folder that `allo train vad` exported; again for another seed of it.", metavar="DIR"),
+    ],
     overrides: Overrides = None,
     music: Annotated[
         Path | None, typer.Option(help="More music that neither has heard: a folder of recordings.", metavar="DIR")
@@ -40,5 +43,5 @@ def vad_table(
     from training.vad.recipe import VadRecipe
     from training.vad.table import compare
 
-    detectors = {"Silero": SileroVad(Store().path("silero-vad")), "ours": GruVad(model)}
+    detectors = {"Silero": [SileroVad(Store().path("silero-vad"))], "ours": [GruVad(each) for each in model]}
     typer.echo(compare(load(recipe, VadRecipe, overrides or ()), data, detectors, music=music, picture=picture))

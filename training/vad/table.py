@@ -8,6 +8,8 @@ Four questions, each with a truth that no detector gave:
 3. Single words: how many a call would not hear at all.
 4. The first sound of those words, whose place is known: how many ms of it are cut off, before the pre-roll gives them back; and how
    late the end is seen.
+
+A detector that was trained several times gets the mean in its cells (its bounds are the mean's), and each training's figure behind it.
 """
 
 import json
@@ -24,6 +26,7 @@ from pipelines.turns.policy import CallSettings
 from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from training.common import audio, manifests, ranking, telephony
 from training.common.manifests import Limits
+from training.common.seeds import each
 from training.vad.data import Mixer, Noise, prepare
 from training.vad.labels import energy_db, probabilities
 from training.vad.recipe import MixSettings, VadRecipe
@@ -36,7 +39,8 @@ _MEETINGS = "en_meetings_ami/manifest.jsonl"
 _MIXTURES = 60
 _ANY = Limits(min_s=0.1, max_s=600.0, text=False)
 
-Detectors = Mapping[str, VoiceActivity]
+Detectors = Mapping[str, Sequence[VoiceActivity]]
+"""By name, each with its trainings; the first name is the one that the last is compared with."""
 Groups = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
@@ -76,7 +80,10 @@ def compare(
     if (data / _MEETINGS).is_file():
         sets["en, meetings (people's segments)"] = list(_meetings(data / _MEETINGS))
 
-    said = {name: {s: _groups(vad, judged) for s, judged in sets.items()} for name, vad in detectors.items()}
+    said = {
+        name: {s: [_groups(vad, judged) for vad in trainings] for s, judged in sets.items()}
+        for name, trainings in detectors.items()
+    }
     lines = [*_areas(sets, said), ""]
     silent = {"noise": backgrounds["noise"], "music on hold": [*backgrounds["music"], *more]}
     lines += [*_false_alarms(silent, detectors), ""]
@@ -129,7 +136,7 @@ def _groups(vad: VoiceActivity, judged: Sequence[Judged]) -> Groups:
     return found
 
 
-def _areas(sets: Mapping[str, list[Judged]], said: Mapping[str, Mapping[str, Groups]]) -> list[str]:
+def _areas(sets: Mapping[str, list[Judged]], said: Mapping[str, Mapping[str, list[Groups]]]) -> list[str]:
     names = list(said)
     rows = [
         f"| area under the ROC curve, windows | {' | '.join(names)} | {names[-1]} - {names[0]} |",
@@ -138,8 +145,9 @@ def _areas(sets: Mapping[str, list[Judged]], said: Mapping[str, Mapping[str, Gro
     for s in sets:
         cells = []
         for name in names:
-            low, high = ranking.area_interval(said[name][s])
-            cells.append(f"{_area(said[name][s]):.3f} ({low:.3f} to {high:.3f})")
+            low, high = ranking.area_interval(*said[name][s])
+            areas = [_area(groups) for groups in said[name][s]]
+            cells.append(f"{np.mean(areas):.3f} ({low:.3f} to {high:.3f}){each(areas, 3)}")
         low, high = ranking.difference_interval(said[names[-1]][s], said[names[0]][s])
         rows.append(f"| {s} | {' | '.join(cells)} | {low:+.3f} to {high:+.3f} |")
     return rows
@@ -161,10 +169,13 @@ def _false_alarms(silent: Mapping[str, list[Noise]], detectors: Detectors) -> li
             heard = [telephony.plain(_at(n.audio, level)) for n in noises]
             minutes = sum(h.size for h in heard) / RATE / 60
             cells = []
-            for vad in detectors.values():
-                stretches = [s for p in probabilities(vad, heard) for s in utterances(p, vad.window)]
-                share = sum(last - first for first, last in stretches) / RATE / 60 / minutes
-                cells.append(f"{len(stretches) / minutes:.1f} | {100 * share:.1f}")
+            for trainings in detectors.values():
+                starts, shares = [], []
+                for vad in trainings:
+                    stretches = [s for p in probabilities(vad, heard) for s in utterances(p, vad.window)]
+                    starts.append(len(stretches) / minutes)
+                    shares.append(100 * sum(last - first for first, last in stretches) / RATE / 60 / minutes)
+                cells += [f"{np.mean(figures):.1f}{each(figures, 1)}" for figures in (starts, shares)]
             rows.append(f"| {kind} | {level} dBFS | {minutes:.1f} | {' | '.join(cells)} |")
     return rows
 
@@ -201,9 +212,9 @@ def _words(data: Path, detectors: Detectors) -> list[str]:
         clips = [audio.load(c.audio) for c in manifests.read_all([data / manifest], _ANY)]
         for level in (-45, -26):
             placed = [_placed(clip, level, number) for number, clip in enumerate(clips)]
-            columns = [_column(vad, placed) for vad in detectors.values()]
-            for title in columns[0]:
-                cells = [column[title] for column in columns]
+            columns = [[_column(vad, placed) for vad in trainings] for trainings in detectors.values()]
+            for title in columns[0][0]:
+                cells = ["; ".join(column[title] for column in trainings) for trainings in columns]
                 rows.append(f"| {kind} | {level} dBFS | {len(clips)} | {title} | {' | '.join(cells)} |")
     return rows
 
@@ -249,8 +260,8 @@ def _share(hits: Sequence[bool]) -> str:
     return f"{abs(low):.1f} to {high:.1f}"
 
 
-def draw(said: Mapping[str, Mapping[str, Groups]], picture: Path) -> None:
-    """ROC curves, a panel for each condition."""
+def draw(said: Mapping[str, Mapping[str, list[Groups]]], picture: Path) -> None:
+    """ROC curves, a panel for each condition; of each detector's first training."""
     from matplotlib.figure import Figure
 
     names = list(next(iter(said.values())))
@@ -259,7 +270,7 @@ def draw(said: Mapping[str, Mapping[str, Groups]], picture: Path) -> None:
     panels = figure.subplots(-(-len(names) // columns), columns, squeeze=False).ravel()
     for panel, condition in zip(panels, names, strict=False):
         for (name, sets), colour in zip(said.items(), ("#9a9aa6", "#D55E00"), strict=False):
-            positive, negative = (np.concatenate(part) for part in zip(*sets[condition], strict=True))
+            positive, negative = (np.concatenate(part) for part in zip(*sets[condition][0], strict=True))
             false, true = ranking.curve(positive, negative)
             panel.plot(100 * false, 100 * true, color=colour, label=f"{name} {ranking.area(positive, negative):.3f}")
         panel.set(title=condition, xlim=(0, 30), ylim=(70, 100))

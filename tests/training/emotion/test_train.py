@@ -120,6 +120,31 @@ def test_the_table_measures_once(data, tmp_path):
     assert table([file], tmp_path, tmp_path / "out", say=lambda _: None) == first  # nothing is read again
 
 
+def test_the_table_shows_each_seed_behind_the_mean(tmp_path):
+    def seed(uar, caught, alarms):
+        return {
+            "uar": uar,
+            "uar_interval": (0.4, 0.7),
+            "recalls": {"anger": uar, "neutral": uar},
+            "speakers": {"a": uar, "b": uar + 0.1},
+            "confusion": [[1, 0], [0, 1]],
+            "calibration_error": 0.06,
+            "calibration_error_before": 0.17,
+            "anger_caught": caught,
+            "false_alarms": {"calm": alarms},
+            "parameters": 100,
+        }
+
+    file = tmp_path / "a.toml"
+    file.write_text(
+        'name = "a"\n[data]\nmanifests = ["m"]\n[net]\nkind = "cnn"\n[classes]\nanger = ["anger"]\nneutral = ["neutral"]\n'
+    )
+    (tmp_path / "a.json").write_text(json.dumps([seed(0.5, 0.1, 0.02), seed(0.6, 0.3, 0.04)]))
+    row = table([file], tmp_path, tmp_path, say=lambda _: None).splitlines()[-1]
+    assert "| 55.0 (40.0 to 70.0) | 50.0, 60.0 | 55 | 55 | 50, 60; 60, 70 |" in row
+    assert "| 20.0 %; 10.0, 30.0 | 2.0 % (calm); 4.0 % (calm) |" in row
+
+
 def test_the_shipped_recipes_are_recipes():
     for file in (Path(recipes.__file__).parent / "recipes").glob("*.toml"):
         assert load(file, EmotionRecipe).labels == ("anger", "happiness", "neutral", "sadness", "other")

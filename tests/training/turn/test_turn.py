@@ -161,7 +161,12 @@ def test_the_table_tells_a_good_detector_from_one_that_guesses(data, recipe):
         def p_end(self, audio):
             return 0.5
 
-    table = compare(recipe, data, {"guesses": Guesses(), "length": ByLength()})
+    table = compare(recipe, data, {"guesses": [Guesses()], "length": [ByLength()]})
     [row] = [line for line in table.splitlines() if "unseen speakers" in line]
     assert "0.50 (0.50 to 0.50)" in row
     assert "1.00 (1.00 to 1.00)" in row
+
+    table = compare(recipe, data, {"guesses": [Guesses()], "two trainings": [ByLength(), Guesses()]})
+    [row] = [line for line in table.splitlines() if "unseen speakers" in line]
+    assert "0.75 (0.75 to 0.75); 1.00, 0.50" in row
+    assert row.endswith("| +0.25 to +0.25 |")

@@ -193,10 +193,18 @@ def test_the_table_tells_a_detector_that_hears_loudness_from_one_that_hears_noth
             return [float(np.clip(20 * np.sqrt(np.square(w).mean()), 0, 1)) for w in windows], list(states)
 
     picture = tmp_path / "roc.png"
-    table = compare(recipe, data, {"deaf": Deaf(), "loudness": Loudness()}, picture=picture, mixtures=2)
+    table = compare(recipe, data, {"deaf": [Deaf()], "loudness": [Loudness()]}, picture=picture, mixtures=2)
     [quiet] = [line for line in table.splitlines() if line.startswith("| en, quiet")]
     assert "0.500 (0.500 to 0.500)" in quiet
     assert float(quiet.split("|")[3].split()[0]) > 0.95
     [noise] = [line for line in table.splitlines() if line.startswith("| noise | -26")]
     assert "| 0.0 | 0.0 |" in noise
     assert picture.stat().st_size > 1_000
+
+    table = compare(recipe, data, {"deaf": [Deaf()], "two trainings": [Loudness(), Deaf()]}, mixtures=2)
+    [both] = [line for line in table.splitlines() if line.startswith("| en, quiet")]
+    mean, *trainings = both.split("|")[3].replace(";", ",").split(",")
+    assert float(trainings[0]) > 0.95 > float(trainings[1]) == 0.5
+    assert float(mean.split()[0]) == pytest.approx(sum(map(float, trainings)) / 2, abs=0.002)
+    [noise] = [line for line in table.splitlines() if line.startswith("| noise | -26")]
+    assert noise.count("; ") == 2  # starts, and share of the time
