@@ -75,9 +75,9 @@ class SpeechOver:
     def weigh(self, at: int, silence: int, hearing: Hearing, speaking: Speaking) -> tuple[Overlap | None, list[Action]]:
         """More is known: what it is, if that is decided, and what is to be done at once. `silence`: samples since the last speech."""
         contest = self._contest
-        kind = contest.verdict(at, hearing, silence) if contest is not None else None
         if contest is None:
             return None, []
+        kind = contest.verdict(at, hearing, silence)
         if kind is None:
             return None, contest.undecided(at) + self._hold(at, contest.startles(hearing), hearing, speaking)
         self._contest = None

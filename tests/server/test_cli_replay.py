@@ -337,9 +337,8 @@ def test_ctrl_c_ends_the_language_model_too(environment):
         config.write("silence_prompt_s = 580\nsilence_hangup_s = 590\n")
     clip = Path(server.caller.__file__).parent / "clips" / "en_hours.wav"
     # Nearly ten minutes of a silent caller come first: the command cannot be done by itself before it is told to stop.
-    ours = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell's `&` ignores it, and children inherit that
+    # What a shell starts with `&` ignores SIGINT, and its children inherit that.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = replay_command(clip, "--models", "--after", 570, "--config", environment / "allo.toml")
     finally:
