@@ -1,9 +1,8 @@
-"""What gives way to what carries calls: a child process, or a thread and those that it starts. `python -m pipelines.niceness MODULE ...` runs a module so, its imports too."""
+"""A child process that gives way to the one that carries calls. `python -m pipelines.niceness MODULE ...` runs a module so, its imports too."""
 
 import os
 import runpy
 import sys
-import threading
 from contextlib import suppress
 
 
@@ -18,14 +17,6 @@ def give_way(niceness: int = 19) -> None:
     with suppress(PermissionError):  # it leads a session: it has been started by itself
         os.setpgid(0, 0)
     os.nice(niceness)
-
-
-def thread_gives_way(niceness: int) -> None:
-    """The calling thread is that much nicer from now on, and so is every thread that it starts: on Linux alone, which schedules and weighs threads one by
-    one (setpriority(2), "C library/kernel differences")."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from pipelines.errors import ModelError
 from pipelines.frames import TELEPHONE
 from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
 from pipelines.models.store import Store
-from pipelines.niceness import thread_gives_way
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.sentences import Chunker
 from server.agent_config import VoiceSettings
@@ -20,7 +18,7 @@ from server.config import AgentConfig, Config
 from server.inference.hold import hold_music
 from server.inference.listen import VoiceWorker
 from server.inference.newest import NewestWorker
-from server.inference.speak import NICENESS, SpeakWorker
+from server.inference.speak import SpeakWorker
 from server.inference.transcribe import TranscribeWorker
 from server.model_config import ModelSettings, SttSettings
 from server.settings import emotion_limits, known_from, measured, phrases_of
@@ -100,10 +98,7 @@ class Engines:
             key = language, settings.model_dump_json(exclude={"fallback"})
             if key not in loaded:
                 progress(f"voice {settings.model or settings.kind}")
-                # A thread of its own: onnxruntime's threads are as nice as the one that makes them.
-                with ThreadPoolExecutor(1, initializer=thread_gives_way, initargs=(NICENESS,)) as nicely:
-                    loop = asyncio.get_running_loop()
-                    loaded[key] = await loop.run_in_executor(nicely, load_voice, store, settings, language)
+                loaded[key] = await asyncio.to_thread(load_voice, store, settings, language)
             return loaded[key]
 
         shared: dict[tuple[tuple[str, str], ...], SpeakWorker] = {}

@@ -22,14 +22,10 @@ from pipelines.errors import AlloError, ModelError
 from pipelines.events import Event, ModelFailed, SpeechSynthesized
 from pipelines.frames import TELEPHONE, AudioFormat
 from pipelines.models.ports import TextToSpeech
-from pipelines.niceness import thread_gives_way
 from server.inference.phrase_cache import PhraseCache, phrase_key
 from server.inference.voicing import Pcm, finished_pieces, wire_audio
 
 log = structlog.get_logger()
-
-NICENESS = 5
-"""A voice has a second of speech ahead of the ear most of the time; whoever speaks over it is to be heard now. The language model is nicer still."""
 
 _REPLY_START, _REPLY_REST, _WARMING = range(3)
 _MEMORY_BYTES = 32 << 20
@@ -224,7 +220,6 @@ class SpeakWorker:
     # ---- on the thread
 
     def _work(self) -> None:
-        thread_gives_way(NICENESS)
         while True:
             with self._changed:
                 while not self._waiting and not self._closing:

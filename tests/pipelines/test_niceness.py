@@ -1,11 +1,8 @@
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
-
-from pipelines.niceness import thread_gives_way
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no niceness")
 
@@ -29,25 +26,3 @@ def test_a_module_is_run_with_its_arguments_and_its_exit_status():
     run = lambda text: subprocess.run(_RUN, input=text, capture_output=True, text=True, timeout=30)  # noqa: E731
     assert run('{"a": 1}').stdout.strip() == '{"a":1}'
     assert run("no").returncode == 1
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own here")
-def test_a_thread_gives_way_with_those_it_starts_and_the_others_do_not():
-    told = []
-
-    def tell() -> None:
-        told.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-
-    def work() -> None:
-        thread_gives_way(3)
-        tell()
-        child = threading.Thread(target=tell)
-        child.start()
-        child.join()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    tell()
-    before = os.nice(0)
-    assert told == [min(before + 3, 19)] * 2 + [before]

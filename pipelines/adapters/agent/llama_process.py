@@ -12,7 +12,7 @@ import sys
 
 from pipelines.niceness import give_way
 
-_NICENESS = 15
+_NICENESS = 10
 """Of all that computes for a call the language model can wait best: a transcript comes before its answer, and a chunk must be spoken
 before the next one is needed. Where nothing else computes, it costs nothing."""
 
