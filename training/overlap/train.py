@@ -33,11 +33,11 @@ def loss_of(net: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
     return functional.binary_cross_entropy_with_logits(plain.logits(batch["states"], batch["lengths"]), batch["labels"])
 
 
-def aside(maker: Maker, prepared: Prepared, lines: int = _LINES, others: int = _OTHERS) -> list[Scene]:
+def aside(maker: Maker, prepared: Prepared) -> list[Scene]:
     """Every sound of a part through some lines, and what else is heard on them."""
     sounds = [*prepared.said, *prepared.people]
-    scenes = [maker.of(sound, place * lines + line) for place, sound in enumerate(sounds) for line in range(lines)]
-    return scenes + [maker.other(kind, number) for kind in OTHERS for number in range(others)]
+    scenes = [maker.of(sound, place * _LINES + line) for place, sound in enumerate(sounds) for line in range(_LINES)]
+    return scenes + [maker.other(kind, number) for kind in OTHERS for number in range(_OTHERS)]
 
 
 def limit(net: OverlapNet, some: Sequence[Example], share: float) -> float:

@@ -246,8 +246,11 @@ async def test_a_call_that_comes_in_is_none_that_we_placed(apis) -> None:
 
 
 async def test_the_call_that_is_driven_is_the_one_that_was_asked_for(apis, tmp_path) -> None:
-    """The real house, with an agent that needs no models; its dump says how the call was set up."""
-    agents = [{"name": "other", "numbers": ["+15550999"]}, {"name": "line", "kind": "echo", "numbers": [FROM]}]
+    """The real house, with agents that need no models; its dump says how the call was set up."""
+    agents = [
+        {"name": "other", "kind": "echo", "numbers": ["+15550999"]},
+        {"name": "line", "kind": "echo", "numbers": [FROM]},
+    ]
     config = configured(agents=agents, recording={"enabled": True, "dir": tmp_path})
     async with open_house(config) as (_, http):
         async with http.post(
