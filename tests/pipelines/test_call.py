@@ -211,6 +211,30 @@ def test_a_voice_far_quieter_than_the_caller_stops_nothing(over: int, stops: boo
     assert any(t.interrupted for t in bench.turns) is stops
 
 
+def test_a_reply_that_is_over_leaves_nothing_undecided() -> None:
+    """Whether it was heard out or cut by a key, what the caller says then is his own."""
+    heard_out = Bench(speech=((3.0, 4.0),)).run(14).of(do.Remember)[-1]
+    end = next(at for at, a in Bench(speech=((3.0, 4.0),)).run(14).actions if a == heard_out) / 1e6
+    late = Bench(speech=((3.0, 4.0), (end - 0.3, end + 2)), words=("What are your hours?", "And on Sunday?"))
+    late.partials = [""] * 20
+    assert late.run(end - 0.1).call.floor == "both"
+    assert late.run(end + 0.2).call.floor == "caller"
+    keyed = Bench(speech=((3.0, 4.0), (5.5, 6.5)), words=("What are your hours?", "One."))
+    keyed.partials = [""] * 20
+    keyed.post(5.8, ev.DigitReceived("1"))
+    assert keyed.run(5.75).call.floor == "both"
+    assert keyed.run(5.85).call.floor == "caller"
+
+
+def test_not_a_sound_of_a_reply_before_it_is_known_that_he_does_not_go_on() -> None:
+    bench = Bench(speech=((3.0, 4.0), (4.6, 6.5)), words=("What are your hours?", "On Tuesday I mean."))
+    bench.partials, bench.token_delay = [""] * 20, 600_000
+    bench.run(5.5)
+    assert bench.call.floor == "both"
+    assert len(bench.of(do.Synthesize)) > 1  # it was there to be said
+    assert max(bench.when(do.SendMedia)) < 3.0  # the greeting
+
+
 def test_a_backchannel_does_not_stop_the_agent() -> None:
     bench = Bench(speech=((3.0, 4.0), (5.5, 5.65)), words=("What are your hours?", "Mm-hmm.")).run(14)
     assert "backchannel" in bench.facts
