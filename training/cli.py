@@ -13,7 +13,7 @@ from training.speakers.cli import diarization_table, speakers, speakers_table
 from training.turn.cli import turn, turn_table
 from training.vad.cli import vad, vad_table
 from training.wav2vec2.cli import wav2vec2
-from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, whisper
+from training.whisper.cli import context_table, convert_whisper, export_whisper, parity, whisper, whisper_changes
 from training.whisper.cli_medical import medical, terms_table
 from training.whisper.cli_transcribe import transcribe
 
@@ -47,6 +47,7 @@ for command in (
     parity,
     convert_whisper,
     export_whisper,
+    whisper_changes,
     transcribe,
     speakers,
     speakers_table,

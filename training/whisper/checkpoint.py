@@ -2,11 +2,10 @@
 
 The store's Whisper is a CTranslate2 file in float16, made for speaking to, not for teaching. It holds every tensor of the original, under
 other names and with the projections of a layer's attention joined; taken apart again, it is the published checkpoint, rounded
-to float16. Layout of the file: `ctranslate2/specs/model_spec.py` (`_serialize`), names: `ctranslate2/converters/transformers.py` (`WhisperLoader`).
+to float16. Layout of the file: `pipelines/models/ctranslate2_file.py`; names: `ctranslate2/converters/transformers.py` (`WhisperLoader`).
 """
 
 import json
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +14,13 @@ import msgspec
 import numpy as np
 
 from pipelines.errors import ModelError
+from pipelines.models.ctranslate2_file import tensors
 from pipelines.models.store import Store
 
 if TYPE_CHECKING:
     import tokenizers
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-_DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
-_VERSION = 6
 _MULTILINGUAL = 51_865  # tokens: the test that CTranslate2 makes
 _TOKENIZER = {
     "tokenizer_class": "WhisperTokenizer",
@@ -100,43 +98,12 @@ def _from_hub(name: str) -> Checkpoint:
     return _from_folder(Path(folder), name)
 
 
-def tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """What a CTranslate2 `model.bin` holds: name and values. Raises ModelError if it is another version."""
-    data = memoryview(path.read_bytes())
-    at = 0
-
-    def number(form: str) -> int:
-        nonlocal at
-        [value] = struct.unpack_from(f"<{form}", data, at)
-        at += struct.calcsize(form)
-        return value
-
-    def text() -> str:
-        nonlocal at
-        length = number("H")
-        at += length
-        return bytes(data[at - length : at - 1]).decode()  # the last byte is 0
-
-    version, spec, _revision = number("I"), text(), number("I")
-    if version != _VERSION or spec != "WhisperSpec":
-        raise ModelError(
-            f"{path}: {spec} of version {version} is not a Whisper of version {_VERSION}, which is read here."
-        )
-    for _ in range(number("I")):
-        name = text()
-        shape = [number("I") for _ in range(number("B"))]
-        dtype, size = _DTYPES.get(number("B")), number("I")
-        if dtype is None:
-            raise ModelError(f"{path}: {name} has numbers of a kind that is not read here.")
-        yield name, np.frombuffer(data[at : at + size], dtype).reshape(shape)
-        at += size
-
-
 def _from_ctranslate2(folder: Path, tokenizer: "tokenizers.Tokenizer") -> "WhisperForConditionalGeneration":
     import torch
     from transformers import GenerationConfig, WhisperForConditionalGeneration
 
-    found = dict(tensors(folder / "model.bin"))
+    data = (folder / "model.bin").read_bytes()
+    found = {tensor.name: tensor.read(data) for tensor in tensors(data, folder / "model.bin")}
     if any(values.dtype == np.int8 and values.ndim == 2 for values in found.values()):
         raise ModelError(
             f"{folder} holds rounded weights (int8), which cannot be trained: take the float16 conversion."

@@ -226,3 +226,22 @@ def export_whisper(
         replace=replace,
     )
     print(folder)
+
+
+def whisper_changes(
+    source: Annotated[Path, typer.Argument(help="OUT of a training with `lora`, with best/ and recipe.json.")],
+    file: Annotated[Path, typer.Argument(help="The changes, .npz.", dir_okay=False)],
+) -> None:
+    """Write what a training by low-rank matrices changed: a megabyte or two, to be added to the model that it started from."""
+    from pipelines.models.store import Store
+    from training.common.errors import DataError
+    from training.whisper.changes import write_changes
+    from training.whisper.settings import Recipe
+
+    recipe = Recipe.model_validate_json((source / "recipe.json").read_text(encoding="utf-8"))
+    if recipe.train.lora is None:
+        raise DataError(
+            f"{source} was trained without `lora`: all of its weights changed. Use `allo train export-whisper`."
+        )
+    count = write_changes(source / "best", Store().path(recipe.model), recipe.train.lora.rank, file)
+    print(f"{count} matrices, {file.stat().st_size / 1e6:.1f} MB: {file}")
