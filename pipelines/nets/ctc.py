@@ -7,7 +7,7 @@ With `whole` there is one output for all frames, made of what the body says and 
 CTC: Graves et al. 2006. Number 0 of the output is its blank. `training/ctc/CTC.md` walks through it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from pipelines.nets.conformer import Conformer
 from pipelines.nets.mlp import Mlp
 from pipelines.nets.recurrent import CnnRecurrent, Recurrent
 from pipelines.nets.settings import NetSettings
+from pipelines.nets.states import States
 from pipelines.nets.transformer import Transformer
 from pipelines.nets.waveform import Waveform
 from pipelines.nets.whole import Whole
@@ -36,20 +37,27 @@ class CtcNet(nn.Module):
     def __init__(self, settings: NetSettings, vocabulary_size: int) -> None:
         super().__init__()
         self.settings = settings
-        size = settings.features.size
+        self.features = settings.features
+        """What makes the input of a clip, here as in training."""
+        size = self.features.size
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
         self.waveform = Waveform(settings.bands) if settings.input == "raw" else None
         inside = settings.bands if self.waveform else size
         beside = inside * settings.stride
-        self.join = nn.Sequential(nn.Linear(beside, settings.width), nn.LayerNorm(settings.width))
+        self.body = None if settings.net == "none" else _body(settings)
+        width = settings.width if self.body else 0
+        self.join = nn.Sequential(nn.Linear(beside, width), nn.LayerNorm(width)) if self.body else None
         self.dropout = nn.Dropout(settings.dropout)
-        self.body = _body(settings)
         self.head: nn.Module = (
-            Whole(settings.width + beside, settings.whole, vocabulary_size)
+            Whole(width + beside, settings.whole, vocabulary_size)
             if settings.whole
-            else nn.Linear(settings.width, vocabulary_size)
+            else nn.Linear(width, vocabulary_size)
         )
+
+    def hear_through(self, encoder: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
+        """Take the states of `encoder` (`States.encoder`) for the input."""
+        self.features = States(encoder)
 
     def normalise_by(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
         """Keep the moments of the training data (`pipelines.audio.features.Moments`), each of shape (F,), with the weights."""
@@ -71,6 +79,8 @@ class CtcNet(nn.Module):
         """What the body makes of each frame and beside it the frame itself, shape (B, T', width + stride * F), and a mask (B, T'): what `Whole` hears."""
         beside, lengths = self._beside(features, lengths)
         mask = _mask(lengths, beside.shape[1])
+        if self.body is None or self.join is None:
+            return beside, mask
         return torch.cat((self.body(self.dropout(self.join(beside)), mask), beside), -1), mask
 
     def heard(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,7 +125,12 @@ class CtcNet(nn.Module):
 
         The others look at the whole utterance at each frame, and so do `levelled` and `whole`: a partial means to run them over it again.
         """
-        return self.body.future is not None and not self.settings.levelled and not self.settings.whole
+        return (
+            self.body is not None
+            and self.body.future is not None
+            and not self.settings.levelled
+            and not self.settings.whole
+        )
 
     @property
     def parameters_count(self) -> int:

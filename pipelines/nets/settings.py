@@ -5,8 +5,11 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.audio.features import Features, Kind
+from pipelines.nets.states import States
 
 Net = Literal["mlp", "cnn", "lstm", "gru", "bilstm", "cnn_bilstm", "transformer", "conformer"]
+Input = Kind | Literal["states"]
+"""`Features`, or `States` of an encoder that is not trained."""
 
 
 class NetSettings(BaseModel):
@@ -14,14 +17,15 @@ class NetSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input: Kind = "log_mel"
+    input: Input = "log_mel"
     bands: int = Field(40, ge=8, le=128)
     """Mel bands of "log_mel" and "mfcc"; learned filters of "raw"."""
     coefficients: int = Field(20, ge=1, le=128)
     """Of "mfcc"; at most `bands`."""
     levelled: bool = False
     """Whether clips are made equally loud first. Then no net can listen in pieces: loudness is known at the end."""
-    net: Net = "cnn_bilstm"
+    net: Net | Literal["none"] = "cnn_bilstm"
+    """"none": `whole` hears the input as it is."""
     layers: int = Field(2, ge=1, le=32)
     """Layers of the family's kind; "cnn_bilstm" has as many of each."""
     width: int = Field(128, ge=8, le=2048)
@@ -44,11 +48,19 @@ class NetSettings(BaseModel):
             raise ValueError(f"kernel = {self.kernel} must be odd, to have a middle: take {self.kernel + 1}.")
         if self.net in ("transformer", "conformer") and self.width % (2 * self.heads):
             raise ValueError(f"width = {self.width} must be a multiple of 2 x heads = {2 * self.heads}.")
+        if self.net == "none" and not self.whole:
+            raise ValueError("net = none leaves all to the last layer: set whole.")
+        if self.input == "states" and (self.net != "none" or self.stride != 1 or self.levelled):
+            raise ValueError(
+                'input = "states" is for net = "none", stride = 1, levelled = false: an encoder has done the rest.'
+            )
         if "bilstm" in self.net and self.width % 2:
             raise ValueError(f"width = {self.width} must be even: half of it reads forwards, half backwards.")
         return self
 
     @property
-    def features(self) -> Features:
-        """The features that a net of these settings is fed with."""
+    def features(self) -> Features | States:
+        """The features that a net of these settings is fed with; `States` have no encoder yet."""
+        if self.input == "states":
+            return States()
         return Features(self.input, self.bands, self.coefficients, self.levelled)

@@ -56,7 +56,7 @@ class Stream:
         with torch.inference_mode():
             if audio is not None:
                 self._begun = True
-                joined, _ = net.joined(*pad([net.settings.features(audio)]))
+                joined, _ = net.joined(*pad([net.features(audio)]))
                 self._frames = torch.cat((self._frames, joined), dim=1)
             if isinstance(net.body, Recurrent):
                 return self._remembered()
@@ -116,7 +116,7 @@ def keep_up(net: CtcNet, audio: Floats, *, piece: float = 0.02) -> Pace:
                 stream.finish()
         else:
             with torch.inference_mode():
-                net(*pad([net.settings.features(audio[: first + size])]))
+                net(*pad([net.features(audio[: first + size])]))
         taken.append(time.perf_counter() - began)
     waits = net.body.future * net.settings.stride * HOP / SAMPLE_RATE if net.causal else None
     return Pace(net.causal, sum(taken) / (audio.size / SAMPLE_RATE), max(taken), waits)

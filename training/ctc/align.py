@@ -51,7 +51,7 @@ def align(clip: Path, model: Path, picture: Path, text: str | None = None) -> st
 def heard(net: CtcNet, sound: Audio) -> NDArray[np.float32]:
     """Log probabilities (T', V) of one clip."""
     with torch.inference_mode():
-        return net(*pad([net.settings.features(sound)]))[0][0].numpy()
+        return net(*pad([net.features(sound)]))[0][0].numpy()
 
 
 def frames_of(net: CtcNet) -> Frames:

@@ -80,7 +80,7 @@ def heard(
         except (DataError, UnknownCharacter) as error:
             problems.append(str(error) if isinstance(error, DataError) else f"{clip.audio}: {error}")
             continue
-        frames, needed = net.frames_out(net.settings.features.frames(len(samples))), frames_needed(label)
+        frames, needed = net.frames_out(net.features.frames(len(samples))), frames_needed(label)
         if frames < needed:
             problems.append(
                 f'{clip.audio}: too short: {frames} output frames, and "{plain(clip.text)}" needs {needed} '
@@ -163,7 +163,7 @@ class Batches:
     ) -> None:
         """`epochs`: of the whole run, over a part of which the variations come into use (`Augment.ramp`). `kept`: features made so far, by file and variation; trainings with the same input and augmentation may share it."""
         self.utterances, self.variations, self.net, self.size, self.seed = utterances, variations, net, size, seed
-        self.features: Features = net.settings.features
+        self.features: Features = net.features
         self.kept = {} if kept is None else kept
         self.ramp_epochs = variations.settings.ramp * epochs
 

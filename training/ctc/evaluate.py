@@ -67,7 +67,7 @@ def listen(
     order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].audio))
     for start in range(0, len(order), _TOGETHER):
         some = order[start : start + _TOGETHER]
-        features, lengths = pad([net.settings.features(utterances[i].audio) for i in some])
+        features, lengths = pad([net.features(utterances[i].audio) for i in some])
         log_probs, frames = net(features.to(device), lengths.to(device))
         each = torch.nn.functional.ctc_loss(
             log_probs.transpose(0, 1),

@@ -105,7 +105,7 @@ class Lessons:
         """Features of a variation (T, F), and the teacher's states at its net's frames (T', size)."""
         utterance = self.utterances[index]
         samples = self.variations.audio(utterance, number)
-        frames = self.net.settings.features(samples)
+        frames = self.net.features(samples)
         # A variation has another pace throughout, so its states lie evenly along the recording's.
         hop = 160 * self.net.settings.stride
         middles = np.arange(self.net.frames_out(len(frames))) * hop + (hop + 240) / 2
@@ -114,9 +114,9 @@ class Lessons:
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Of the features, for `CtcNet.normalise_by`."""
-        found = Moments(self.net.settings.features.size)
+        found = Moments(self.net.features.size)
         for utterance in self.utterances[:: max(1, len(self.utterances) // _MEASURED)]:
-            found.add(self.net.settings.features(self.variations.audio(utterance, self.recipe.augment.variations - 1)))
+            found.add(self.net.features(self.variations.audio(utterance, self.recipe.augment.variations - 1)))
         return found.mean, found.deviation
 
 

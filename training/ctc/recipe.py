@@ -57,6 +57,9 @@ class CtcRecipe(Section):
     )
     one: bool = Field(False, description="Whether one of the alphabet's words is all that is ever said.")
     start: str = Field("", description="A folder of `allo train pretrain`, whose net this one goes on from.")
+    encoder: str = Field(
+        "", description='Model of the store, a Whisper, whose encoder is heard through (net.input = "states").'
+    )
     held: bool = Field(
         False, description="Whether what `start` has learnt is left as it is, and only layers that it has not learn."
     )
@@ -68,6 +71,10 @@ class CtcRecipe(Section):
             raise ValueError("words = true searches among words by their letters; an alphabet of words has none.")
         if self.one and not isinstance(self.data.alphabet, list):
             raise ValueError("one = true chooses among words: name them all in data.alphabet.")
+        if bool(self.encoder) != (self.net.input == "states"):
+            raise ValueError(
+                'encoder and net.input = "states" go together: name a Whisper, as encoder = "whisper-base".'
+            )
         if self.net.whole and not self.one:
             raise ValueError("net.whole says one word of a whole clip: set one = true.")
         return self

@@ -4,11 +4,13 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 
+from pipelines.adapters.stt.ctc import states
+from pipelines.models.store import Store
 from pipelines.nets.alphabet import Words
 from pipelines.nets.ctc import CtcNet, build
 from pipelines.nets.decoding import Beam, chosen
@@ -100,6 +102,8 @@ def fit(
     letters = recipe.letters()
     torch.manual_seed(recipe.loop.seed)
     net = build(recipe.net, letters.size)
+    if recipe.encoder:
+        net.hear_through(_encoder(recipe.encoder))
     variations = variations or Variations(prepared.train, recipe.augment, recipe.loop.seed)
     epochs = max(1, recipe.loop.steps * recipe.loop.accumulate * recipe.data.batch // len(prepared.train))
     batches = Batches(prepared.train, variations, net, recipe.data.batch, recipe.loop.seed, kept, epochs)
@@ -139,6 +143,11 @@ def fit(
         validation=listen(net, prepared.validation, letters, search) if prepared.validation else None,
         test=listen(net, prepared.test, letters, search) if prepared.test else None,
     )
+
+
+@cache
+def _encoder(name: str) -> Callable[[Floats], Floats]:
+    return states(Store().path(name), threads=1)
 
 
 def _search(recipe: CtcRecipe, prepared: Prepared, out: Path) -> Beam:

@@ -1,12 +1,13 @@
 """Networks of `training/ctc` behind `pipelines.models.ports.SpeechToText`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipelines.adapters.stt.context import FRAMES_PER_SECOND, FULL
 from pipelines.errors import ModelError
 from pipelines.models.ports import Audio, Transcript
 from pipelines.nets.alphabet import Words
@@ -16,18 +17,30 @@ from pipelines.nets.saved import load
 from pipelines.units import SAMPLE_RATE
 
 _MIN_SAMPLES = SAMPLE_RATE // 20  # no word is shorter
+_FRAME = SAMPLE_RATE // FRAMES_PER_SECOND
+_MARGIN = FRAMES_PER_SECOND  # single words keep their ends in it
 _MAX_SAMPLES = 30 * SAMPLE_RATE  # attention takes memory by the square of it
+
+
+def states(encoder: Path, *, threads: int) -> Callable[[Audio], NDArray[np.float32]]:
+    """What the Whisper in the folder `encoder` makes of a clip, with a second of silence behind it. Raises ModelError."""
+    from pipelines.adapters.stt.whisper import Whisper  # most of these nets need none, and it takes a second
+
+    whisper = Whisper(encoder, threads=threads)
+    return lambda audio: whisper.states(audio, min(FULL, -(-len(audio) // _FRAME) + _MARGIN))
 
 
 class Ctc:
     """Serves all calls, from one thread at a time; keeps nothing between calls. Same audio, same text."""
 
-    def __init__(self, folder: Path, *, threads: int) -> None:
+    def __init__(self, folder: Path, *, threads: int, encoder: Path | None = None) -> None:
         """`folder`: `config.json` and `model.safetensors`, as `pipelines.nets.saved` writes them. `threads`: of the CPU; torch has one
-        number for the whole process. Raises ModelError when a file is missing or broken.
+        number for the whole process. `encoder`: the folder of the Whisper that it hears through, if it does. Raises ModelError when a file is missing or broken.
         """
         torch.set_num_threads(threads)
         self._net, self._config = load(folder)
+        if encoder is not None:
+            self._net.hear_through(states(encoder, threads=threads))
         self._alphabet = self._config.alphabet
         beam, name = self._config.beam, self._config.language_model
         self._beam: Beam | None = None
@@ -64,6 +77,6 @@ class Ctc:
 
     def log_probs(self, audio: Audio) -> NDArray[np.float32]:
         """What the net thinks of each frame, shape (T', V): the exact thing to compare before and after an export."""
-        features, lengths = pad([self._net.settings.features(audio)])
+        features, lengths = pad([self._net.features(audio)])
         with torch.inference_mode():
             return self._net(features, lengths)[0][0].numpy()

@@ -14,6 +14,9 @@ from pipelines.nets.settings import NetSettings
         ({"net": "conformer", "width": 100}, "multiple of 2 x heads = 8"),
         ({"net": "bilstm", "width": 65}, "even"),
         ({"stride": 8}, "less than or equal to 4"),
+        ({"net": "none"}, "set whole"),
+        ({"input": "states", "net": "none", "whole": 8}, "an encoder has done the rest"),  # stride
+        ({"input": "states", "net": "cnn", "stride": 1}, "an encoder has done the rest"),
     ],
 )
 def test_what_does_not_fit_is_named(choices, mend):
@@ -30,3 +33,4 @@ def test_the_features_are_those_of_the_settings():
     assert NetSettings(input="mfcc").features.size == 20
     assert NetSettings(input="log_mel", bands=80).features.size == 80
     assert NetSettings(input="raw").features.hop == 1
+    assert NetSettings(input="states", net="none", stride=1, whole=8).features.frames(321) == 2
