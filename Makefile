@@ -16,7 +16,7 @@ serve: $(VENV)/.installed  ## answer calls until interrupted
 
 test: $(VENV)/.installed-test  ## lint, import contracts, all tests
 	@$(BIN)/allo models pull
-	@$(BIN)/allo models pull whisper-tiny.en
+	@$(BIN)/allo models pull whisper-base whisper-tiny.en
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache

@@ -8,7 +8,7 @@ from pipelines.models.card import ORDER, SourceKind
 from server.agent_config import HttpUrl, Language, Seconds, Section, TtsSettings
 from server.reference import FilePath, Secret
 
-_WHISPER = "whisper-base"
+_WHISPER = "whisper-base-short"
 _QWEN = "qwen2.5-coder-1.5b-instruct-q4_k_m"
 _VOICES = {
     "en": {"kind": "piper", "model": "piper-en_US-joe-medium"},

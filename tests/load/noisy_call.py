@@ -230,7 +230,10 @@ def main() -> None:
         print(json.dumps(cost) if options.json else "\n".join(f"{name:20} {ms:.1f} ms" for name, ms in cost.items()))
         return
     counted = _kept(options.keep)
-    stt, vad = load_model(store, "whisper-base", threads=options.threads), load_model(store, Config().models.vad.model)
+    stt, vad = (
+        load_model(store, Config().models.stt.model, threads=options.threads),
+        load_model(store, Config().models.vad.model),
+    )
     for name, denoiser in rows.items():
         if name not in counted:
             heard = [listen(one, stt, vad, denoiser) for one in track(calls, name, console=console, transient=True)]

@@ -36,6 +36,7 @@ from pipelines.models.ports import Audio, SpeechToText, VoiceActivity
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from pipelines.units import ms_to_samples, us_to_samples
+from server.model_config import SttSettings
 from tests.load import live
 from training.common.measures import Errors, word_errors
 
@@ -196,8 +197,10 @@ def main() -> None:
     parser.add_argument("--no-server", action="store_true", help="leave out the calls, which take their real time")
     options = parser.parse_args()
 
-    weights = options.models / "whisper-base"
-    plain = WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=options.threads)
+    weights = options.models / SttSettings().model
+    plain = WhisperModel(
+        str(options.models / "whisper-base"), device="cpu", compute_type="int8", cpu_threads=options.threads
+    )
     stt = FasterWhisper(weights, threads=options.threads)
     vad = SileroVad(options.models / "silero-vad")
     ways: dict[str, Callable[[Caller], str]] = {

@@ -32,6 +32,7 @@ from pipelines.replay.dump import Dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings, Phrases
 from pipelines.units import SAMPLE_RATE, SECOND
+from server.model_config import SttSettings
 
 _LONGEST_S = 28.0  # our recogniser takes 30 at once
 _QUIET_US = SECOND // 2  # before the recording
@@ -167,8 +168,8 @@ def ways_of(
 ) -> dict[str, Hear]:
     """All of them by name. `languages`: between which ours tell by themselves; none: they are told the clip's. `kept_in`: folder for what the first
     one heard, which does not change with us."""
-    weights = models / "whisper-base"
-    plain = WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=threads)
+    weights = models / SttSettings().model
+    plain = WhisperModel(str(models / "whisper-base"), device="cpu", compute_type="int8", cpu_threads=threads)
     stt, vad = FasterWhisper(weights, threads=threads), SileroVad(models / "silero-vad")
     greedy = FasterWhisper(weights, threads=threads, beam=1)
     return {

@@ -229,19 +229,18 @@ def export_whisper(
 
 
 def whisper_changes(
-    source: Annotated[Path, typer.Argument(help="OUT of a training with `lora`, with best/ and recipe.json.")],
-    file: Annotated[Path, typer.Argument(help="The changes, .npz.", dir_okay=False)],
+    source: Annotated[
+        Path, typer.Argument(help="OUT of a training with `lora`, with best/, recipe.json and its manifests.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where the changes, their card and the context that they need go.")],
+    *,
+    name: Annotated[str, typer.Option(help="Name of the model.")],
+    licence: Annotated[str, typer.Option(help="Of the weights: SPDX identifier, or words.")],
+    data_licence: Annotated[str, typer.Option(help="Of the recordings.")],
+    note: Annotated[str, typer.Option(help="What it is, in a line.")] = "Whisper, fine-tuned",
 ) -> None:
     """Write what a training by low-rank matrices changed: a megabyte or two, to be added to the model that it started from."""
-    from pipelines.models.store import Store
-    from training.common.errors import DataError
-    from training.whisper.changes import write_changes
-    from training.whisper.settings import Recipe
+    from training.whisper.exports import CHANGES, export_changes
 
-    recipe = Recipe.model_validate_json((source / "recipe.json").read_text(encoding="utf-8"))
-    if recipe.train.lora is None:
-        raise DataError(
-            f"{source} was trained without `lora`: all of its weights changed. Use `allo train export-whisper`."
-        )
-    count = write_changes(source / "best", Store().path(recipe.model), recipe.train.lora.rank, file)
-    print(f"{count} matrices, {file.stat().st_size / 1e6:.1f} MB: {file}")
+    count = export_changes(source, folder, name=name, licence=licence, data_licence=data_licence, note=note)
+    print(f"{count} matrices, {(folder / CHANGES).stat().st_size / 1e6:.1f} MB: {folder}")

@@ -129,6 +129,13 @@ def _errors(clips: Sequence[Clip], said: Sequence[str], heard: Sequence[str]) ->
     ]
 
 
+def write_context(folder: Path, margin_s: float) -> Path:
+    """Say in `folder` what the model there was taught to do with."""
+    file = folder / CONTEXT
+    file.write_text(json.dumps({"margin_s": margin_s}), encoding="utf-8")
+    return file
+
+
 def export(
     source: Checkpoint,
     folder: Path,
@@ -159,8 +166,7 @@ def export(
         converted = convert(source, Path(made) / "model", precision)
         weights = {file: converted / file for file in FILES}
         if margin_s is not None:
-            weights[CONTEXT] = Path(made) / CONTEXT
-            weights[CONTEXT].write_text(json.dumps({"margin_s": margin_s}), encoding="utf-8")
+            weights[CONTEXT] = write_context(Path(made), margin_s)
         return exports.export(
             folder,
             name=name,

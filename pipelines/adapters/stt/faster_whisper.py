@@ -71,7 +71,7 @@ class FasterWhisper:
                 language, p_language = self._whisper.detect(encoded, languages)
             decoded = self._whisper.decode(encoded, plan, language, hot_words)
             best = decoded if best is None else context.better(best, decoded, plan)
-            if context.settled(decoded, plan):
+            if context.settled(decoded, plan) or context.mumbles(decoded):
                 break
         text = "" if context.speechless(best) or (not final and context.runs_away(best, plan)) else best.text
         return Transcript(text, language, p_language)

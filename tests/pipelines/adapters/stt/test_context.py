@@ -100,4 +100,7 @@ def test_of_two_tries_one_that_ends_is_kept_before_one_that_is_likelier():
 def test_thanks_are_heard_and_the_thanks_of_silence_are_not():
     assert not speechless(decoded("Thank you.", [1, 2, 3], -0.3, 0.2))
     assert speechless(decoded("Thank you.", [1, 2, 3], -0.9, 0.72))
+    assert speechless(decoded("I'm not sure.", [1, 2, 3, 4], -1.6, 0.4))  # unlikely words, and perhaps nobody
+    assert not speechless(decoded("Nine.", [1, 2], -1.6, 0.1))
+    assert not speechless(decoded("Three.", [1, 2], -0.6, 0.45))
     assert speechless(decoded("Sous-titres réalisés par la communauté d'Amara.org", p_no_speech=0.3))

@@ -11,12 +11,13 @@ from tests.helpers.hearing import CALLER, CLIPS, telephone, utterance, weights
 BOTH = ("en", "fr")
 
 
-@pytest.fixture(scope="module")
-def whisper():
+@pytest.fixture(scope="module", params=["whisper-base", "whisper-base-short"])
+def whisper(request):
     from pipelines.adapters.stt.faster_whisper import FasterWhisper
 
-    folder = weights("whisper-base", "config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
-    return FasterWhisper(folder, threads=2)
+    return FasterWhisper(
+        weights(request.param, "config.json", "model.bin", "tokenizer.json", "vocabulary.txt"), threads=2
+    )
 
 
 def words(text):
@@ -117,8 +118,10 @@ def test_what_it_cannot_do_is_a_model_error(whisper, tmp_path):
         FasterWhisper(tmp_path, threads=1)
 
 
-@pytest.mark.parametrize(("margin_s", "spare"), [(1.0, 100), (None, 500)])
-def test_a_model_taught_short_contexts_gets_no_more_than_it_says(tmp_path, monkeypatch, margin_s, spare):
+@pytest.mark.parametrize(("margin_s", "spare"), [(1.0, [100, 300]), (None, [500, 800])])
+def test_a_model_taught_short_contexts_gets_what_it_says_and_thrice_that_for_a_final(
+    tmp_path, monkeypatch, margin_s, spare
+):
     from pipelines.adapters.stt.faster_whisper import FasterWhisper
     from pipelines.adapters.stt.whisper import Whisper
 
@@ -137,8 +140,20 @@ def test_a_model_taught_short_contexts_gets_no_more_than_it_says(tmp_path, monke
     )
     whisper = FasterWhisper(tmp_path, threads=2)
     asked.clear()  # of the warming
-    whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=("en",), final=False)
-    assert asked == [spare]
+    for final in (False, True):
+        whisper.transcribe(utterance(CLIPS / "en_prompt.flac"), languages=("en",), final=final)
+    assert asked == spare
+
+
+def test_a_noise_is_not_searched_for_words(whisper, monkeypatch):
+    plans = []
+    decode = whisper._whisper.decode
+    monkeypatch.setattr(
+        whisper._whisper, "decode", lambda encoded, plan, *rest: plans.append(plan.beam) or decode(encoded, plan, *rest)
+    )
+    hiss = np.random.default_rng(2).normal(0, 0.01, 24_000).astype(np.float32)
+    assert whisper.transcribe(hiss, languages=("en",), final=True).text == ""
+    assert plans == [1]
 
 
 @pytest.mark.parametrize(
