@@ -269,6 +269,8 @@ class Config(Section):
             wanted.append(("models.vad.model", "vad", "", models.vad.model))
         if talking:
             wanted.append(("models.stt.model", "stt", models.stt.kind or "", models.stt.model))
+            if models.stt.quick:
+                wanted.append(("models.stt.partials", "stt", "", models.stt.quick))
             if models.stt.fallback is not None:
                 wanted.append(("models.stt.fallback", "stt", "", models.stt.fallback))
             if models.denoise.model != "none":

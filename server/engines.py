@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.adapters import kinds
+from pipelines.adapters.stt.two import Two
 from pipelines.errors import ModelError
 from pipelines.frames import TELEPHONE
 from pipelines.models.ports import Denoiser, SpeechToText, TextToSpeech, VoiceActivity
@@ -197,7 +198,11 @@ def load_denoiser(store: Store, config: Config) -> Denoiser | None:
 
 
 def load_stt(store: Store, settings: SttSettings, name: str) -> SpeechToText:
-    return load_model(store, name, threads=settings.threads, beam=settings.beam)
+    """`name` and, if that is the model of `settings`, beside it what hears its partials."""
+    model = load_model(store, name, threads=settings.threads, beam=settings.beam)
+    if name != settings.model or not settings.quick:
+        return model
+    return Two(model, load_model(store, settings.quick, threads=settings.threads))
 
 
 def load_model(store: Store, name: str, *, threads: int = 1, beam: int = 5) -> Any:

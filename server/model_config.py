@@ -8,7 +8,7 @@ from pipelines.models.card import ORDER, SourceKind
 from server.agent_config import HttpUrl, Language, Seconds, Section, TtsSettings
 from server.reference import FilePath, Secret
 
-_WHISPER = "whisper-base-short"
+_WHISPER, _QUICK = "whisper-base", "whisper-base-short"
 _QWEN = "qwen2.5-coder-1.5b-instruct-q4_k_m"
 _VOICES = {
     "en": {"kind": "piper", "model": "piper-en_US-joe-medium"},
@@ -19,15 +19,23 @@ Threads = Annotated[int, Field(ge=1, le=256)]
 
 
 class SttSettings(Section):
-    """`kind`: what runs `model` (none: what its card says). `beam`: 1 is greedy. `fallback`: the model that takes over when
-    this one fails, of whatever kind."""
+    """`kind`: what runs `model` (none: what its card says). `partials`: the model that hears him while he still speaks, and is quicker; "none": the same; not
+    given: `whisper-base-short` beside `whisper-base`. `beam`: 1 is greedy. `fallback`: the model that takes over when this one fails, of whatever kind."""
 
     kind: Literal["faster-whisper", "ctc", "wav2vec2"] | None = None
     model: str = _WHISPER
+    partials: str = ""
     threads: Threads = 2
     beam: int = Field(5, ge=1, le=10)
     fallback: str | None = None
     timeout_s: Seconds = 10.0
+
+    @property
+    def quick(self) -> str:
+        """The model for partials; "" where it is `model`."""
+        if not self.partials:
+            return _QUICK if self.model == _WHISPER else ""
+        return "" if self.partials in ("none", self.model) else self.partials
 
 
 class VadSettings(Section):

@@ -45,7 +45,6 @@ from pipelines.turns.endpointing import silence_wanted
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.speech import Speech, SpeechDipped, SpeechStarted, SpeechStopped
 from pipelines.units import MS, SAMPLE_RATE, ms_to_samples, us_to_samples
-from server.model_config import SttSettings
 from tests.helpers.hearing import telephone
 from tests.load import cut_offs
 from tests.load.cut_offs import Pause, Turn
@@ -193,7 +192,7 @@ def main() -> None:
     sound = options.models / "smart-turn-v3"
     detector = SmartTurn(sound) if sound.is_dir() else None
     vad = SileroVad(options.models / "silero-vad")
-    stt = FasterWhisper(options.models / SttSettings().model, threads=options.threads)
+    stt = FasterWhisper(options.models / "whisper-base", threads=options.threads)
     tail, console = ms_to_samples(options.tail_ms), Console(width=160)
     turns: list[Turn] = []
     judged: list[Judged] = []

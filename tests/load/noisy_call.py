@@ -44,7 +44,8 @@ from pipelines.replay.answers import FixedPace, ModelAnswers
 from pipelines.replay.audio_files import caller_dump
 from pipelines.replay.virtual import run
 from server.config import Config
-from server.engines import load_model
+from server.engines import load_model, load_stt
+from server.model_config import SttSettings
 from server.replay_models import Denoised
 from server.settings import call_settings
 from tests.load.noise_counts import Counted, Heard, Said, counts, judge, report, winner
@@ -231,7 +232,7 @@ def main() -> None:
         return
     counted = _kept(options.keep)
     stt, vad = (
-        load_model(store, Config().models.stt.model, threads=options.threads),
+        load_stt(store, SttSettings(threads=options.threads), SttSettings().model),
         load_model(store, Config().models.vad.model),
     )
     for name, denoiser in rows.items():

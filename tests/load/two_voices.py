@@ -30,7 +30,7 @@ from pipelines.replay.answers import Judges, ModelAnswers
 from pipelines.replay.audio_files import caller_dump
 from pipelines.replay.virtual import run
 from pipelines.turns.policy import CallSettings, Phrases
-from server.engines import load_model
+from server.engines import load_model, load_stt
 from server.model_config import SttSettings
 from tests.load.words_heard import Listener
 from training.common import audio, manifests
@@ -134,7 +134,7 @@ def main() -> None:
     options = parser.parse_args()
     store = Store()
     clips = manifests.read_all([options.data / "en_librispeech" / "manifest.jsonl"])
-    stt, vad = load_model(store, SttSettings().model, threads=2), load_model(store, "silero-vad")
+    stt, vad = load_stt(store, SttSettings(), SttSettings().model), load_model(store, "silero-vad")
     encoder = load_model(store, options.model)
     rows = []
     for softer in options.softer:

@@ -36,7 +36,6 @@ from pipelines.models.ports import Audio, SpeechToText, VoiceActivity
 from pipelines.turns.policy import CallSettings
 from pipelines.turns.speech import Speech, SpeechStarted, SpeechStopped
 from pipelines.units import ms_to_samples, us_to_samples
-from server.model_config import SttSettings
 from tests.load import live
 from training.common.measures import Errors, word_errors
 
@@ -197,7 +196,7 @@ def main() -> None:
     parser.add_argument("--no-server", action="store_true", help="leave out the calls, which take their real time")
     options = parser.parse_args()
 
-    weights = options.models / SttSettings().model
+    weights = options.models / "whisper-base"
     plain = WhisperModel(
         str(options.models / "whisper-base"), device="cpu", compute_type="int8", cpu_threads=options.threads
     )

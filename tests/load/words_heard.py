@@ -21,6 +21,7 @@ from faster_whisper import WhisperModel
 from pipelines import actions as do
 from pipelines import events as ev
 from pipelines.adapters.stt.faster_whisper import FasterWhisper
+from pipelines.adapters.stt.two import Two
 from pipelines.adapters.vad.silero import SileroVad
 from pipelines.audio.g711 import decode, encode
 from pipelines.audio.resample import resample
@@ -168,10 +169,11 @@ def ways_of(
 ) -> dict[str, Hear]:
     """All of them by name. `languages`: between which ours tell by themselves; none: they are told the clip's. `kept_in`: folder for what the first
     one heard, which does not change with us."""
-    weights = models / SttSettings().model
+    settings = SttSettings()
     plain = WhisperModel(str(models / "whisper-base"), device="cpu", compute_type="int8", cpu_threads=threads)
-    stt, vad = FasterWhisper(weights, threads=threads), SileroVad(models / "silero-vad")
-    greedy = FasterWhisper(weights, threads=threads, beam=1)
+    quick, vad = FasterWhisper(models / settings.quick, threads=threads), SileroVad(models / "silero-vad")
+    stt = Two(FasterWhisper(models / settings.model, threads=threads), quick)
+    greedy = Two(FasterWhisper(models / settings.model, threads=threads, beam=1), quick)
     return {
         "offline": kept(lambda clip: offline(clip, plain), kept_in),
         "final": lambda clip: alone(clip, stt, languages or (clip.language,), final=True),

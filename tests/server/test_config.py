@@ -38,6 +38,7 @@ def test_defaults_serve_the_example_agent_on_loopback():
     assert "Riverside" in config.agents[0].greeting["en"]
     assert config.model_names() == [
         "silero-vad",
+        "whisper-base",
         "whisper-base-short",
         "sentiment-linear",
         "qwen2.5-coder-1.5b-instruct-q4_k_m",

@@ -18,6 +18,7 @@ from pipelines.speakers.enrolment import Person
 from server import engines
 from server.config import Config
 from server.engines import Engines
+from server.model_config import SttSettings
 from server.models import CallModels
 from server.settings import call_settings, known_from
 from server.voice_book import VoiceBook
@@ -305,3 +306,22 @@ def test_a_model_without_measures_knows_nobody_and_the_configuration_goes_before
     assert known_from(settings, Resemblyzer) == 0.87
     settings.known = 0.7
     assert known_from(settings, Resemblyzer) == 0.7
+
+
+@pytest.mark.parametrize(
+    ("settings", "quick"),
+    [
+        ({}, "whisper-base-short"),
+        ({"model": "mine"}, ""),
+        ({"model": "mine", "partials": "other"}, "other"),
+        ({"partials": "none"}, ""),
+        ({"partials": "whisper-base"}, ""),
+    ],
+)
+def test_who_hears_while_the_caller_still_speaks(monkeypatch, settings, quick):
+    monkeypatch.setattr(engines, "load_model", lambda store, name, **_: name)
+    stt = SttSettings(**settings)
+    assert stt.quick == quick
+    served = engines.load_stt(None, stt, stt.model)
+    assert (served.finals, served.partials) == (stt.model, quick) if quick else served == stt.model
+    assert engines.load_stt(None, stt, "whisper-tiny.en") == "whisper-tiny.en"  # a fallback stands alone
