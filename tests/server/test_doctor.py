@@ -62,7 +62,7 @@ def test_a_disk_too_small_for_the_models(tmp_path, monkeypatch):
     monkeypatch.setenv("ALLO_MODELS", str(tmp_path))
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**9))
-    assert any("models need 1.4 GB" in what for what in found(check(load(None)), "error"))
+    assert any("models need 1.6 GB" in what for what in found(check(load(None)), "error"))
 
 
 def test_missing_packages(monkeypatch, tmp_path):
