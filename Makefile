@@ -20,7 +20,8 @@ test: $(VENV)/.installed-test  ## lint, import contracts, all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/pipelines tests/training
+	@$(BIN)/python -m pytest --ignore tests/pipelines --ignore tests/training  # real time: nothing beside them
 
 install: $(VENV)/.installed
 
