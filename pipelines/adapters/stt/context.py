@@ -41,7 +41,7 @@ which says 1 s, finals of 110 clips of speakers that it never heard (20 of books
     stock, 8 s   9.8       26.7       4.3     91.8
 
 What it makes of a noise it makes likelier by searching: of 52 pieces of noise and music of 1 to 2 s it heard words in 15, the stock model in 5. So the first look already says that nobody speaks (`mumbles`): 2 and 2, no word
-of the 110 clips lost by it, 1 of 54 digits and 1 French word by the stock model. Its two numbers were chosen on these clips.
+of the 110 clips lost by it, 1 of 54 digits and 1 French word by the stock model. Its two numbers were chosen on these clips. Both tables were counted once; no command prints them.
 
 The words of a partial, given to the decoder as a prefix of the final, make it no faster (282 and 297 ms for a prompt, beam 5): what costs
 is to set up five hypotheses, not the steps; and books lose two points.

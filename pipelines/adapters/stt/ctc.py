@@ -39,6 +39,8 @@ class Ctc:
         """
         torch.set_num_threads(threads)
         self._net, self._config = load(folder)
+        if encoder is None and self._config.net.input == "states":
+            raise ModelError(f"{folder} hears through an encoder, and its card names none: export it again.")
         if encoder is not None:
             self._net.hear_through(states(encoder, threads=threads))
         self._alphabet = self._config.alphabet

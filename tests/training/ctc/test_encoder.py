@@ -6,6 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from pipelines.adapters import kinds
+from pipelines.errors import ModelError
 from pipelines.models import exported
 from pipelines.nets.ctc import build, pad
 from tests.helpers.hearing import weights
@@ -36,6 +37,8 @@ def test_two_speakers_are_enough_to_know_the_words_of_a_third(data, recipe, tmp_
     folder = export_net(done.net, heard, parts, done.figures(), tmp_path / "heard")
     card = exported.read_manifest(folder)
     assert card.encoder == "whisper-base"
+    with pytest.raises(ModelError, match="names none"):
+        kinds.load("stt", "ctc", folder)
     served = kinds.load_added(card, folder, encoder=encoder)
     for utterance in prepared.test[:3]:
         with torch.inference_mode():
