@@ -20,7 +20,7 @@ test: $(VENV)/.installed-test  ## lint, import contracts, all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/pipelines tests/training
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/pipelines tests/training
 	@$(BIN)/python -m pytest --ignore tests/pipelines --ignore tests/training  # real time: nothing beside them
 
 install: $(VENV)/.installed

@@ -240,6 +240,8 @@ class Call:
             return
         self._out += self._hearing.transcribed(event)
         self._weigh(at)
+        if self._overlap.undecided and self._hearing.speaking:
+            self._out += self._hearing.look(self.inbound.end, self._speech.last, at)
         self._take_turn(at)
         self._out += answering.drop_stale(self._hearing, self._speaking)
         if self.settings.speculate and not self._overlap.undecided and not self._callee.waiting:

@@ -123,13 +123,14 @@ class CtcNet(nn.Module):
     def causal(self) -> bool:
         """Whether it can write while it listens: "mlp" and "cnn" wait for a fixed number of frames, "lstm" and "gru" for none.
 
-        The others look at the whole utterance at each frame, and so do `levelled` and `whole`: a partial means to run them over it again.
+        The others look at the whole utterance at each frame, and so do `levelled`, `whole` and the encoder of "states": a partial means to run them over it again.
         """
         return (
             self.body is not None
             and self.body.future is not None
             and not self.settings.levelled
             and not self.settings.whole
+            and self.settings.input != "states"
         )
 
     @property

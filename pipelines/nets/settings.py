@@ -31,7 +31,7 @@ class NetSettings(BaseModel):
     width: int = Field(128, ge=8, le=2048)
     """Numbers by which a frame is described between layers."""
     stride: int = Field(2, ge=1, le=4)
-    """Frames of 10 ms that become one output frame: 2 leaves 50 a second. CTC needs more output frames than characters."""
+    """Frames of 10 ms (20 of "states") that become one output frame: 2 leaves 50 (25) a second. CTC needs more output frames than characters."""
     kernel: int = Field(9, ge=3, le=63)
     """Output frames under a convolution, odd ("cnn", "cnn_bilstm", "conformer"), and around a frame of the "mlp"."""
     heads: int = Field(4, ge=1, le=32)
@@ -50,10 +50,8 @@ class NetSettings(BaseModel):
             raise ValueError(f"width = {self.width} must be a multiple of 2 x heads = {2 * self.heads}.")
         if self.net == "none" and not self.whole:
             raise ValueError("net = none leaves all to the last layer: set whole.")
-        if self.input == "states" and (self.net != "none" or self.stride != 1 or self.levelled):
-            raise ValueError(
-                'input = "states" is for net = "none", stride = 1, levelled = false: an encoder has done the rest.'
-            )
+        if self.input == "states" and self.levelled:
+            raise ValueError('input = "states" is not for levelled = true: an encoder does that for itself.')
         if "bilstm" in self.net and self.width % 2:
             raise ValueError(f"width = {self.width} must be even: half of it reads forwards, half backwards.")
         return self

@@ -113,12 +113,13 @@ class Contest:
         return Overlap.INTERRUPTION if sure else None
 
     def startles(self, hearing: Hearing) -> bool:
-        """Whether the agent is to hold its breath, since this may be an interruption by its first word. True once in a contest."""
-        if self._startled or self.faint or not self._settings.hold or not hearing.speaking:
+        """Whether the agent is to hold its breath for his first words: one with which people begin to interrupt, or two that were heard
+        twice and are no murmur. True once in a contest."""
+        settings, heard = self._settings, hearing.partial
+        if self._startled or self.faint or not settings.hold or not hearing.speaking or self._doubted:
             return False
-        if self._p is not None and self._p < self._settings.p_begins:
-            return False
-        self._startled = opens(hearing.partial)
+        begins = (self._p is None or self._p >= settings.p_begins) and opens(heard)
+        self._startled = begins or (hearing.agreed >= _FEW and not murmured(heard))
         return self._startled
 
     def listen(self, end: int) -> list[Action]:

@@ -131,7 +131,7 @@ class Hearing:
 
     def listen_closely(self, at: int) -> None:
         """He speaks over the agent: his words are wanted as soon as there may be any."""
-        self._partial_at = at - self._settings.overlap_look_us + self._settings.overlap_first_us
+        self._partial_at = at - self._settings.overlap_look_us
 
     def look(self, end: int, last: int, at: int) -> list[Action]:
         """The caller is speaking over the agent at media sample `end`, or was up to `last`: what does he say?"""

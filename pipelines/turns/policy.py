@@ -70,16 +70,14 @@ class CallSettings(msgspec.Struct, frozen=True):
     endpoint_unsure_us: int = 1_200 * MS
     p_end_unsure: float = 0.3
     """Below this probability that he has finished, by the sound, he is given more time."""
-    speech_on_over: float = 0.3
+    speech_on_over: float = 0.15
     """As `speech_on`, while the agent is heard: a caller who begins softly is listened to early, and his words decide."""
     interruption_us: int = 192 * MS
     """A caller still speaking over the agent this long after voice activity fired interrupts, if his words say so by then."""
     interruption_sure_us: int = 1_000 * MS
     """... and this long, whatever his words."""
-    overlap_look_us: int = 90 * MS
-    """How often his words over the agent are looked at."""
-    overlap_first_us: int = 0
-    """How long after voice activity fired they are first looked at."""
+    overlap_look_us: int = 50 * MS
+    """How often his words over the agent are looked at, at most: a look begins when the last one is told."""
     hold: bool = True
     """Fall silent at the first word with which people begin to interrupt, and go on if it was none."""
     judge_overlaps: bool = False
@@ -88,7 +86,7 @@ class CallSettings(msgspec.Struct, frozen=True):
     """How long from the onset of speech over the agent that model is asked; later his words are known."""
     p_interruption: float = 0.9
     """Its probability from which the agent falls silent, and goes on if it was none."""
-    p_begins: float = 0.75
+    p_begins: float = 0.6
     """... from which a first word with which people interrupt silences it too."""
     p_murmur: float = 0.4
     """... below which a single word is taken for a murmur that the recogniser has dressed up."""

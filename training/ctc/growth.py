@@ -16,7 +16,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import msgspec
+import numpy as np
 from matplotlib import pyplot
+from numpy.typing import NDArray
 from pydantic import Field
 
 from training.common.errors import RecipeError
@@ -30,6 +32,7 @@ from training.ctc.train import Prepared, fit, prepare
 from training.ctc.tune import changed
 
 Say = Callable[[str], None]
+Floats = NDArray[np.float32]
 
 
 class Growth(Section):
@@ -88,11 +91,12 @@ def grow(
     curves = []
     for recipe in recipes:
         parts = None
+        made: dict[tuple[str, int], Floats] = {}  # features of all variations, which the parts share
         for part in plan.parts:
             file = out / f"{recipe.name}-{part:g}.json"
             if not file.exists():
                 parts = parts or prepare(recipe, data, say)
-                write(file, _trained(plan, recipe, part, parts, quiet))
+                write(file, _trained(plan, recipe, part, parts, made, quiet))
                 say(f"{recipe.name}, {100 * part:.0f} % of the data: done")
             curves.append(msgspec.json.decode(file.read_bytes(), type=Curve))
     text = "\n".join(_table(curves)) + "\n"
@@ -112,14 +116,16 @@ def some(utterances: Sequence[Utterance], part: float, seed: int) -> list[Uttera
     return [u for u in utterances if u.clip.speaker in taken]
 
 
-def _trained(plan: Growth, recipe: CtcRecipe, part: float, parts: Prepared, quiet: bool) -> Curve:
+def _trained(
+    plan: Growth, recipe: CtcRecipe, part: float, parts: Prepared, made: dict[tuple[str, int], Floats], quiet: bool
+) -> Curve:
     """The last weights are measured: the unseen speakers choose nothing."""
     taught = some([*parts.train, *parts.validation], part, recipe.data.seed)
     every = -(-recipe.loop.steps // plan.points)
     loop = recipe.loop.model_copy(update={"evaluate_every": every, "checkpoint_every": 0, "tensorboard": False})
     recipe = recipe.model_copy(update={"loop": loop})
     with tempfile.TemporaryDirectory() as scratch:
-        done = fit(recipe, Prepared(taught, parts.test, []), Path(scratch), keep="last", quiet=quiet)
+        done = fit(recipe, Prepared(taught, parts.test, []), Path(scratch), kept=made, keep="last", quiet=quiet)
     assert done.validation is not None
     return Curve(
         recipe=recipe.name,

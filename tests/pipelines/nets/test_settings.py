@@ -15,8 +15,7 @@ from pipelines.nets.settings import NetSettings
         ({"net": "bilstm", "width": 65}, "even"),
         ({"stride": 8}, "less than or equal to 4"),
         ({"net": "none"}, "set whole"),
-        ({"input": "states", "net": "none", "whole": 8}, "an encoder has done the rest"),  # stride
-        ({"input": "states", "net": "cnn", "stride": 1}, "an encoder has done the rest"),
+        ({"input": "states", "levelled": True}, "does that for itself"),
     ],
 )
 def test_what_does_not_fit_is_named(choices, mend):

@@ -101,7 +101,17 @@ def test_when_a_curve_has_converged():
 
 
 @pytest.mark.parametrize(
-    "name", ["compare", "digits", "digits_taught", "hearing", "telephone_en", "telephone_en_conformer"]
+    "name",
+    [
+        "compare",
+        "digits",
+        "digits_heard",
+        "digits_taught",
+        "hearing",
+        "telephone_en",
+        "telephone_en_conformer",
+        "telephone_en_heard",
+    ],
 )
 def test_the_recipes_that_come_along_can_be_read(name):
     kind = {"compare": Comparison, "hearing": Pretraining}.get(name, CtcRecipe)

@@ -33,19 +33,44 @@ def test_two_speakers_are_enough_to_know_the_words_of_a_third(data, recipe, tmp_
     prepared = prepare(heard, data)
     done = fit(heard, prepared, tmp_path / "run", quiet=True)
     assert done.test.wer <= 0.2, done.test.texts  # one of ten is guessed right
-    parts = {"train": prepared.train, "test": prepared.test}
-    folder = export_net(done.net, heard, parts, done.figures(), tmp_path / "heard")
+    folder = exported_folder(done, heard, prepared, tmp_path)
     card = exported.read_manifest(folder)
     assert card.encoder == "whisper-base"
     with pytest.raises(ModelError, match="names none"):
         kinds.load("stt", "ctc", folder)
     served = kinds.load_added(card, folder, encoder=encoder)
     for utterance in prepared.test[:3]:
-        with torch.inference_mode():
-            mine = done.net(*pad([done.net.features(utterance.audio)]))[0][0].numpy()
-        np.testing.assert_allclose(served.log_probs(utterance.audio), mine, atol=1e-3)
+        np.testing.assert_allclose(served.log_probs(utterance.audio), said_by(done.net, utterance), atol=1e-3)
         said = served.transcribe(utterance.audio, languages=["en"], final=True).text
         assert said == done.test.texts[prepared.test.index(utterance)]
+
+
+def test_a_net_that_writes_what_it_hears_through_an_encoder_is_served_as_it_was_trained(
+    data, recipe, tmp_path, encoder
+):
+    heard = recipe(
+        encoder="whisper-base",
+        net={"input": "states", "net": "cnn", "stride": 2, "width": 16, "layers": 1},
+        data={"alphabet": "efghinorstuvwxz", "validation": []},
+        loop={"steps": 3, "checkpoint_every": 0},
+    )
+    prepared = prepare(heard, data)
+    done = fit(heard, prepared, tmp_path / "run", quiet=True)
+    assert not done.net.causal  # the encoder looks at the whole clip
+    folder = exported_folder(done, heard, prepared, tmp_path)
+    served = kinds.load_added(exported.read_manifest(folder), folder, encoder=encoder)
+    for utterance in prepared.test[:2]:
+        np.testing.assert_allclose(served.log_probs(utterance.audio), said_by(done.net, utterance), atol=1e-3)
+
+
+def exported_folder(done, heard, prepared, out):
+    parts = {"train": prepared.train, "test": prepared.test}
+    return export_net(done.net, heard, parts, done.figures(), out / "heard")
+
+
+def said_by(net, utterance):
+    with torch.inference_mode():
+        return net(*pad([net.features(utterance.audio)]))[0][0].numpy()
 
 
 def test_a_net_without_its_encoder_says_what_it_misses(recipe):
