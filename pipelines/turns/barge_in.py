@@ -33,14 +33,14 @@ _FEW = 2  # words
 _WORD_US = 180 * MS  # three words in less than half a second are a hum that the recogniser has dressed up
 # Words with which people stop each other.
 _STOPS = {
-    "actually", "attends", "attendez", "but", "excuse", "excusez", "hang", "hello", "hold", "mais", "no", "non", "pardon", "please",
+    "actually", "attends", "attendez", "bonjour", "bonsoir", "but", "excuse", "excusez", "hang", "hello", "hold", "mais", "no", "non", "pardon", "please",
     "sorry", "stop", "stoppez", "wait", "what", "quoi", "allô", "désolé", "désolée",
 }  # fmt: skip
 # Words with which people begin to say something of their own. None is what a recogniser makes of a hum.
 _OPENINGS = {
     "and", "are", "can", "combien", "comment", "could", "do", "does", "est", "est-ce", "how", "i need", "i want", "i would", "i'd", "i'll", "is",
-    "j'ai", "j'aimerais", "je veux", "je voudrais", "listen", "où", "pourquoi", "qu'est-ce", "quand", "quel", "quelle", "quels", "quelles", "qui",
-    "when", "where", "which", "who", "why", "would", "écoutez",
+    "j'ai", "j'aimerais", "je veux", "je voudrais", "listen", "où", "pourquoi", "pourriez", "pourriez-vous", "pouvez", "pouvez-vous", "puis-je",
+    "qu'est-ce", "quand", "quel", "quelle", "quels", "quelles", "qui", "vous pouvez", "when", "where", "which", "who", "why", "would", "écoutez",
 }  # fmt: skip
 _LONG_STOPS = tuple(
     word for word in _STOPS if len(word) > 4

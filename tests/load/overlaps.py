@@ -1,7 +1,7 @@
 """Sounds over the agent, one call each, in virtual time: how soon it falls silent for an interruption, and what else silences it.
 
     python -m tests.load.overlaps                          # the clips of this bench and of `allo call`
-    python -m tests.load.overlaps --data DIR --people 40   # and real people, noises and music of recordings with manifests
+    python -m tests.load.overlaps --data DIR --people 40   # and real people, noises and music of recordings with manifests; --recorded: those alone
     python -m tests.load.overlaps --look-ms 80 250         # how long the recogniser takes for a look: a row for each
     python -m tests.load.overlaps --ear none MODEL         # by words alone, and by a net of one's own too: rows for both
     python -m tests.load.overlaps --each                   # a line for each sound
@@ -204,6 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, metavar="DIR")
     parser.add_argument("--people", type=int, default=40, help="recordings of people to take from each set")
+    parser.add_argument("--recorded", action="store_true", help="the recordings of --data alone")
     parser.add_argument("--look-ms", type=int, nargs="+", default=[80, 150, 250])
     parser.add_argument(
         "--ear",
@@ -221,7 +222,12 @@ def main() -> None:
     vad, stt = load_vad(store, config), Remembering(load_stt(store, config.models.stt, config.models.stt.model))
     ears = {name: None if name == "none" else load_model(store, name) for name in options.ear}
     changes = {key: json.loads(value) for key, _, value in (one.partition("=") for one in options.set)}
-    sounds = [*shipped(), *(recorded(options.data, options.people) if options.data else ())]
+    if options.recorded and not options.data:
+        parser.error("--recorded needs --data.")
+    sounds = [
+        *(() if options.recorded else shipped()),
+        *(recorded(options.data, options.people) if options.data else ()),
+    ]
     console = Console(width=150)
     table = Table(
         "look",

@@ -46,7 +46,11 @@ def test_a_word_or_two_of_a_hum_are_none_nor_are_more_than_can_be_said() -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["X", "Ex", "SQ", "Escou.", "What", "Wait", "No.", "Are you?", "Est-ce", "Je voudrais", "Pardonne"]
+    "text",
+    [
+        *("X", "Ex", "SQ", "Escou.", "What", "Wait", "No.", "Are you?", "Est-ce", "Je voudrais", "Pardonne"),
+        *("Bonjour", "Pouvez-vous", "Vous pouvez"),
+    ],
 )
 def test_one_word_with_which_people_begin_to_interrupt_is_enough_to_hold_the_breath(text: str) -> None:
     assert opens(text)

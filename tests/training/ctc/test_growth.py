@@ -57,7 +57,7 @@ def test_a_smaller_part_lies_in_the_larger(data, recipe):
 
 def test_the_plan_that_comes_along_can_be_read():
     plan, recipes = read(RECIPES / "growth_en.toml")
-    assert [recipe.loop.steps for recipe in recipes] == [plan.set["loop.steps"]] * 2
+    assert [recipe.loop.steps for recipe in recipes] == [plan.set["loop.steps"]]
 
 
 def test_parts_and_unseen_speakers_are_asked_for(plan, tmp_path, recipe):
