@@ -178,6 +178,15 @@ def test_one_word_of_what_sounds_like_a_murmur_stops_nothing(p: float, stops: bo
     assert ("hold" in bench.facts) is (p > 0.6)  # what sounds like neither waits for more of the word
 
 
+def test_two_words_of_what_sounds_like_a_murmur_do_not_hold_the_breath() -> None:
+    for p, held in ((0.1, False), (0.5, True)):
+        bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 6.3)), words=("What are your hours?", "Okay."))
+        bench.partials = ["What are", *["Bum hem"] * 3, *["Okay"] * 9]
+        bench.p_interruption = [p] * 30
+        bench.run(12)
+        assert ("hold" in bench.facts) is held
+
+
 def test_an_agent_that_is_silenced_by_words_does_not_go_on_over_them() -> None:
     """Their sound may fade into doubt; but for the doubt the same words are those of a hum."""
     bench = Bench(_BY_SOUND, speech=((3.0, 4.0), (5.5, 7.5)), words=("What are your hours?", "Five, five, one."))
